@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+# A thin front for Meson: each goal first sees to it that the tools are here.
+.PHONY: all demo check check-all bench soak bootstrap bootstrap-all lint \
+	format clean
+MAKEFLAGS += --no-print-directory
+BUILD ?= build
+
+all: bootstrap $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+# Folders may come and go: a meson.build that is new configures again.
+MESON_FILES := $(wildcard meson.build meson_options.txt */meson.build \
+	*/*/meson.build */*/*/meson.build)
+
+$(BUILD)/build.ninja: $(MESON_FILES)
+	@meson setup $(if $(wildcard $(BUILD)/build.ninja),--reconfigure) \
+		$(BUILD) $(MESON_ARGS) >$(BUILD).log 2>&1 || \
+		{ cat $(BUILD).log; exit 1; }
+	@touch $@
+	@rm -f $(BUILD).log
+
+bootstrap:
+	@tools/bootstrap
+
+bootstrap-all:
+	@tools/bootstrap all
+
+demo: all
+	@tools/demo
+
+check: bootstrap-all
+	@tools/check
+
+check-all: bootstrap-all
+	@tools/check --all
+
+soak: bootstrap-all
+	@tools/check --soak
+
+bench: all
+	@tools/bench
+
+# clang-tidy and cppcheck over all of our C
+lint: bootstrap-all all
+	@tools/lint
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	@rm -rf build build-asan build-tsan
