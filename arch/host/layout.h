@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * layout.h - the address space of every process of a run, and what the
+ * processes of a run share. Seen by the kernel half and by the hosted side
+ * (front end, system process), so that both mean the same thing.
+ *
+ *   0 .. FW_USER_TOP       the program's; every page put there by us
+ *   .. FW_KERNEL_BASE      4 GiB of nothing
+ *   FW_KERNEL_BASE         kernel text and data: the image, private data
+ *   FW_STACKS_BASE         kernel stacks, private, one a thread
+ *   FW_WINDOWS_BASE        file windows: the host's pages of mapped files
+ *   FW_RAM_BASE            direct map: frame n at FW_RAM_BASE + n * 4096
+ *   0x7f..                 the host's: vdso, first stack (dropped)
+ */
+#ifndef ARCH_HOST_LAYOUT_H
+#define ARCH_HOST_LAYOUT_H
+
+#include <faultwise/mm.h>
+
+#define FW_USER_MIN 0x10000ull
+#define FW_USER_TOP 0x77ff00000000ull
+#define FW_KERNEL_BASE 0x780000000000ull
+#define FW_KERNEL_END 0x780010000000ull
+#define FW_STACKS_BASE 0x780100000000ull
+#define FW_STACKS_END 0x781100000000ull
+#define FW_WINDOWS_BASE 0x782000000000ull
+#define FW_WINDOWS_END 0x79f000000000ull
+#define FW_RAM_BASE 0x7a0000000000ull
+#define FW_RAM_MAX 0x040000000000ull /* 4 TiB */
+
+/* A kernel stack: its upper half is mapped, its lower half is the guard. */
+#define FW_STACK_STRIDE 0x20000ull
+#define FW_STACK_BYTES 0x10000ull
+
+/*
+ * Patched into the kernel image by the front end before it is put into a
+ * memfd: what the image must know before it can map the RAM. Found by its
+ * magic, which occurs once in the image.
+ */
+#define FW_BOOT_MAGIC "faultwise-boot\n"
+struct fw_boot {
+	char magic[16];
+	uint32_t ram_fd;	/* descriptor of the RAM, in every guest */
+	uint32_t spare;
+	uint64_t ram_bytes;
+};
+
+/*
+ * Descriptors that belong to the run, at fixed numbers in every guest: from
+ * fw_run.fd_first up to and including fd_last. The guest cannot close or
+ * replace them.
+ */
+enum fw_run_fd {
+	FW_FD_RAM,	/* memfd: the RAM */
+	FW_FD_KERNEL,	/* memfd: the kernel image */
+	FW_FD_LIFE,	/* read end of a pipe that the system process holds */
+	FW_FD_EXE,	/* program being executed; free otherwise */
+	FW_FD_STORE,	/* page file 0; up to 16 of them */
+	FW_FD_COUNT = FW_FD_STORE + FW_MAX_PAGE_FILES,
+};
+
+enum fw_run_flags {
+	FW_RUN_CHECK = 1, /* --check */
+	FW_RUN_QUIET = 2,
+};
+
+enum fw_run_state {
+	FW_RUN_STARTING,
+	FW_RUN_GOING,
+	FW_RUN_ENDING, /* no new processes; all guests are being ended */
+};
+
+/*
+ * The run: in the port area of the RAM (fw_mm_port_area). Written by the
+ * front end before the first guest starts; afterwards only as said.
+ */
+struct fw_run {
+	uint32_t magic;		/* FW_RUN_MAGIC */
+	uint32_t flags;		/* enum fw_run_flags */
+	uint32_t state;		/* enum fw_run_state; atomic */
+	uint32_t fd_first;	/* number of FW_FD_RAM */
+	uint32_t n_stores;
+	uint32_t front_pid;
+	uint32_t system_pid;
+	uint32_t main_pid;	/* the first guest */
+	uint32_t kick_word;	/* futex: the system process sleeps here */
+	uint32_t filtered;	/* first guest has installed the filter */
+	uint32_t hwcap2;	/* the host's AT_HWCAP2 (bit 1: FSGSBASE) */
+	uint32_t n_procs;	/* guests alive (atomic) */
+	uint32_t n_agents;
+	uint32_t oom_kills;	/* processes ended for want of memory */
+	uint32_t oops;		/* kernel-half bugs met */
+	uint32_t failed;	/* FW_FAIL_*: why the first program did not
+				 * start; the front end turns it into 126/127
+				 * and a message */
+	int32_t failed_errno;
+	uint32_t oom_pid;	/* last process ended for want of memory */
+	uint64_t ticks_per_sec;	/* of rdtsc */
+	uint64_t max_map_count;	/* the host's vm.max_map_count */
+	uint64_t first_exec_ticks;
+	struct fw_proc *procs;	/* list; guarded by procs_lock */
+	struct fw_lock procs_lock;
+	char message[256];	/* text of the failure or Oops */
+	char program[256];	/* path of the first program */
+};
+#define FW_RUN_MAGIC 0x46575231u
+
+enum fw_fail { FW_FAIL_NONE, FW_FAIL_NOT_FOUND, FW_FAIL_NOT_EXEC, FW_FAIL_US };
+
+/* What agent, guests and system process say to each other about one space:
+ * overlaid on space->port[8]. */
+struct fw_space_port {
+	struct fw_lock life;	/* held by the agent as long as it lives */
+	uint32_t mail;		/* futex: incremented for each request */
+	uint32_t want_trim;	/* pages asked for (atomic) */
+	uint32_t done;		/* futex: incremented after each request */
+	uint32_t users;		/* guest processes living in it (atomic) */
+	uint32_t agent_pid;	/* 0 before it exists */
+	uint32_t owner_pid;	/* the guest whose space it is */
+	uint32_t agent_actor;
+	uint32_t gone;		/* 1: the guest has left (exec): destroy */
+};
+_Static_assert(sizeof(struct fw_space_port) <= 64, "fits space->port");
+
+static inline struct fw_space_port *fw_space_port(struct fw_space *space)
+{
+	return (struct fw_space_port *)(void *)space->port;
+}
+
+/* A guest process, as others see it (fw_kalloc'ed, in run->procs). */
+struct fw_proc {
+	struct fw_proc *next, *prev;
+	uint32_t pid;
+	uint32_t parent_pid;
+	struct fw_space *space; /* NULL between spaces */
+	struct fw_space *old_space; /* exec: the space being left */
+	uint32_t state;		/* enum fw_proc_state */
+	uint32_t exec_fd_ok;
+	/* exec: handed from the old image to the new one */
+	char exec_path[256];	/* file that is executed, absolute if known */
+	char exec_name[256];	/* AT_EXECFN */
+	uint64_t exec_mask;	/* guest's signal mask, survives exec */
+	uint64_t exec_ignored;	/* signals that are ignored, survive exec */
+};
+enum fw_proc_state { FW_PROC_NEW, FW_PROC_RUNS, FW_PROC_EXECS, FW_PROC_DEAD };
+
+#endif

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mm.h - the memory manager: frames, spaces, regions, sections, faults.
+ *
+ * All state lives in the RAM that is managed: `struct fw_mm` stands at the
+ * start of frame 0, the frame database follows it, and whatever else is
+ * needed (page tables, region descriptors, prototype PTEs, slot bitmaps) is
+ * taken from free frames. Every pointer in it is valid wherever the RAM is
+ * mapped at the same address, so several processes can run the core on one
+ * RAM. No function pointer is ever stored there.
+ *
+ * Locks. Order: space lock, then mm lock. All state of the core is guarded
+ * by the mm lock; the space lock serialises changes of one space with its
+ * cached translations (fwp_tlb_*), and is held across their sequence. The
+ * core takes both itself, except in functions named *_locked, which want
+ * the space lock held by the caller. No lock is held across I/O, waiting,
+ * or (but for a few words) copying.
+ *
+ * Death. Each store to shared state is journalled (mm/journal.h): when an
+ * actor dies inside a critical section, the next one to take the mm lock
+ * rolls it back, so that it sees the state as of the last consistent point.
+ * What an actor holds outside critical sections (reserved frames, pages in
+ * I/O) is listed in its `struct fw_actor`; fw_actor_reap() gives it back.
+ *
+ * Sources: Windows Internals (6th ed., part 2, ch. 10) for the structures;
+ * Intel SDM vol. 3A ch. 4 for the tables.
+ */
+#ifndef FAULTWISE_MM_H
+#define FAULTWISE_MM_H
+
+#include <faultwise/port.h>
+#include <faultwise/types.h>
+
+#define FW_MAX_PAGE_FILES 16
+#define FW_MAX_ACTOR_FRAMES 64 /* frames an actor may hold in a plan or I/O */
+#define FW_MAX_ANNOUNCE 40     /* ranges an actor may announce at once */
+
+struct fw_mm;	   /* the whole; see mm/mm.h */
+struct fw_frame;   /* one frame's record, 32 bytes */
+struct fw_section; /* what views map: a file's pages or anonymous ones */
+struct fw_vad;	   /* a region of a space */
+
+struct fw_range {
+	fw_addr start;
+	uint64_t len; /* bytes; any alignment */
+	uint32_t access; /* FW_ACC_READ or FW_ACC_WRITE */
+	uint32_t pad;
+};
+
+/*
+ * An actor is whoever runs the core: a thread with a name of its own. Its
+ * record is shared, so that others can see what it held when it died.
+ * Fields marked (P) belong to the port and are not touched by the core.
+ */
+struct fw_actor {
+	uint32_t id;	    /* index + generation; never 0 */
+	uint32_t host_tid;  /* (P) */
+	uint32_t host_pid;  /* (P) */
+	uint32_t port_word; /* (P) */
+	uint64_t port_ptr;  /* (P) */
+	struct fw_space *space; /* space whose pages are announced, or NULL */
+	uint32_t n_announced;
+	uint32_t n_held;	/* frames listed in held[] */
+	uint32_t held_kind;	/* enum in mm/plan.h: reserved, read, write */
+	uint32_t in_use;
+	struct fw_range announced[FW_MAX_ANNOUNCE];
+	fw_pfn held[FW_MAX_ACTOR_FRAMES];
+	uint64_t fault_count[FW_KIND_COUNT];  /* (own writes only) */
+	uint64_t fault_ticks[FW_KIND_COUNT];  /* (P) time, port's ticks */
+	uint64_t pages_count[FW_KIND_COUNT];  /* pages made valid, by kind */
+};
+
+/* Kinds of region. */
+enum fw_vad_kind {
+	FW_VAD_PRIVATE,	  /* anonymous, private; demand zero */
+	FW_VAD_SECTION,	  /* shared view of a section */
+	FW_VAD_PRIVATE_VIEW, /* copy-on-write view of a section */
+	FW_VAD_HOST,	  /* the port maps the host's own pages here; a page
+			   * made valid takes one frame out of circulation
+			   * (the credit), whose content is never used */
+	FW_VAD_RESERVED,  /* address space only; any access is a violation */
+};
+
+enum fw_vad_flags {
+	FW_VADF_STACK = 1,     /* grows down within itself; lowest page of it
+				* is never given (guard gap) */
+	FW_VADF_GROWN = 2,     /* internal */
+	FW_VADF_LOCKED = 4,    /* mlock: pages are not trimmed */
+	FW_VADF_DONTFORK = 8,  /* not in the child (MADV_DONTFORK) */
+	FW_VADF_WIPEONFORK = 16, /* child sees zeros */
+	FW_VADF_RANDOM = 32,   /* no windows, no read-ahead */
+	FW_VADF_SEQUENTIAL = 64,
+	FW_VADF_NORESERVE = 128,
+	FW_VADF_PORT = 0xffff0000, /* sixteen bits for the port (os/) */
+};
+
+/*
+ * A region. 96 bytes. Read under the space lock (or from the space's only
+ * thread); changed by the core alone, but for the bits of FW_VADF_PORT and
+ * `tag`, which the port may set under the space lock.
+ */
+struct fw_vad {
+	struct fw_vad *left, *right, *parent; /* balanced tree by start */
+	fw_vpn start, end;	/* pages [start, end) */
+	uint8_t kind;		/* enum fw_vad_kind */
+	uint8_t prot;		/* enum fw_prot bits */
+	uint8_t max_prot;	/* what mprotect may grant */
+	int8_t balance;
+	uint32_t flags;		/* enum fw_vad_flags */
+	struct fw_section *section; /* views; NULL otherwise */
+	uint64_t page;		/* views, host: section page of `start` */
+	uint64_t cookie;	/* the port's; kept by splits and fork */
+	fw_vpn stack_low;	/* FW_VADF_STACK: lowest page given */
+	uint32_t tag;		/* the port's; kept by splits and fork */
+	uint16_t window;	/* read-ahead: pages of the next window */
+	uint16_t spare;
+	fw_vpn last_fault;	/* read-ahead: page after the last window */
+};
+_Static_assert(sizeof(struct fw_vad) <= 120, "a region costs little");
+
+/*
+ * An address space: page tables, regions, counters. Allocated by the core.
+ * Fields may be read without locks for display.
+ */
+struct fw_space {
+	struct fw_lock lock;	/* the space (map) lock */
+	uint32_t id;		/* small, unique among living spaces */
+	uint32_t flags;		/* internal */
+	struct fw_mm *mm;
+	struct fw_space *next, *prev; /* all spaces */
+	fw_pfn root;		/* PML4 */
+	uint32_t n_vads;
+	struct fw_vad *vads;	/* tree root */
+	struct fw_vad *hint;	/* last found */
+	uint64_t resident;	/* valid user PTEs (working-set size) */
+	uint64_t peak;
+	uint64_t ws_min, ws_max; /* pages; soft. 0 = none */
+	uint64_t mapped;	/* pages in regions */
+	uint64_t committed;	/* pages charged */
+	uint64_t table_frames;
+	fw_vpn trim_hand;	/* where the clock stands */
+	uint64_t faults;	/* so far, all kinds */
+	uint64_t trim_epoch;	/* mm's trim clock at its last fault */
+	fw_vpn user_top;	/* pages from here on are not regions' */
+	uint64_t port[8];	/* the port's; zero at creation, not copied
+				 * by fork */
+};
+
+struct fw_mm_config {
+	uint32_t nframes;	/* frames of RAM, >= 256, < 2^31 */
+	fw_vpn user_min, user_top; /* where regions may lie */
+	uint32_t port_bytes;	/* bytes set aside for the port directly
+				 * behind the frame database */
+	uint32_t pad;
+};
+
+/* ---- the whole -------------------------------------------------------- */
+
+/*
+ * Builds a manager in the RAM at `ram` (nframes pages, zero-filled, page
+ * aligned, mapped at the same address for all who will use it). Touches only
+ * the struct and the frame database; free frames are not touched, and count
+ * as zeroed only when `fresh_is_zero` semantics hold: RAM never used reads as
+ * zero. FW_E_INVAL for a config out of range.
+ */
+enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
+			  struct fw_mm **ret_mm);
+void *fw_mm_port_area(struct fw_mm *mm);  /* the port_bytes, 64-aligned */
+void *fw_frame_data(struct fw_mm *mm, fw_pfn pfn); /* its 4096 bytes */
+
+/* Adds page file number 0..15 of `slots` slots (slot 0 and the last
+ * encodable one are never used). FW_E_LIMIT for the 17th. */
+enum fw_status fw_page_file_add(struct fw_mm *mm, struct fw_actor *actor,
+				uint64_t slots, unsigned *ret_file);
+
+/* ---- memory for the port's shared records ----------------------------- */
+
+/* Zeroed, 16-aligned, <= 4096 bytes, from frames of the RAM; survives until
+ * freed. Takes the mm lock. NULL when no frame is left. */
+void *fw_kalloc(struct fw_mm *mm, struct fw_actor *actor, size_t size);
+void fw_kfree(struct fw_mm *mm, struct fw_actor *actor, void *p, size_t size);
+
+/* ---- actors ----------------------------------------------------------- */
+
+/* The first actor of a run is made with actor == NULL. */
+enum fw_status fw_actor_create(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_actor **ret_new);
+/* Orderly end: holds nothing, announces nothing. Adds its counters to the
+ * mm's totals. */
+void fw_actor_destroy(struct fw_mm *mm, struct fw_actor *by,
+		      struct fw_actor *dead);
+/* After death: gives back what it held (reserved frames are freed, reads
+ * fail and are retried by whoever waits, writes are undone: the pages are
+ * modified again), withdraws its announcements, destroys it. Idempotent. */
+void fw_actor_reap(struct fw_mm *mm, struct fw_actor *by,
+		   struct fw_actor *dead);
+struct fw_actor *fw_actor_by_id(struct fw_mm *mm, uint32_t id); /* or NULL */
+/* Calls visit for each living record (under the mm lock; must not block). */
+void fw_actor_each(struct fw_mm *mm, struct fw_actor *by,
+		   void (*visit)(struct fw_actor *, void *), void *arg);
+
+/* ---- spaces ----------------------------------------------------------- */
+
+enum fw_status fw_space_create(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_space **ret_space);
+/*
+ * Frees everything of a space in which nobody runs any more; the port has
+ * no translation of it cached that anybody could use. In steps, each of
+ * which is consistent; may be called again by another after a death.
+ */
+void fw_space_destroy(struct fw_mm *mm, struct fw_actor *actor,
+		      struct fw_space *space);
+void fw_space_lock(struct fw_space *space, struct fw_actor *actor);
+void fw_space_unlock(struct fw_space *space);
+/*
+ * fork(2): makes a copy-on-write copy. The parent's space lock is held by
+ * the caller and stays held (so that the port can copy what it has cached
+ * knowing that it is read-only: fwp_tlb_flush(WRPROT) has been called for
+ * what was writable and private). Private pages get clone prototypes; no
+ * page is copied, except those that any actor announces for writing in the
+ * parent: the child gets copies of these and the parent's stay writable.
+ * On failure (FW_E_NOMEM, FW_E_LIMIT) nothing remains of the child.
+ */
+enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
+				    struct fw_space *parent,
+				    struct fw_space **ret_child);
+
+/* ---- regions ---------------------------------------------------------- */
+
+struct fw_map_request {
+	fw_addr start;	/* page aligned; see fw_find_gap */
+	uint64_t len;	/* page multiple, > 0 */
+	uint8_t kind, prot, max_prot, replace; /* replace: unmap first, else
+						* FW_E_EXIST on overlap */
+	uint32_t flags;
+	struct fw_section *section; /* views: one reference is taken */
+	uint64_t page;	/* page of the section at `start` */
+	uint64_t cookie;
+	uint32_t tag;
+	uint32_t pad;
+};
+
+enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
+		      struct fw_space *space, const struct fw_map_request *rq);
+/* Whatever lies in the range goes; holes are no error. */
+enum fw_status fw_unmap(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, fw_addr start, uint64_t len);
+/* FW_E_NOENT when the range has a hole (the part before it is changed, as
+ * in Linux), FW_E_FAULT when max_prot forbids it. */
+enum fw_status fw_protect(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, fw_addr start, uint64_t len,
+			  unsigned prot);
+/* MADV_DONTNEED: private pages read as zero or as the section again. Shared
+ * views lose only their PTEs. Holes: FW_E_NOENT after doing the rest. */
+enum fw_status fw_discard(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, fw_addr start, uint64_t len);
+/* Sets and clears flags (not FW_VADF_STACK) on the regions of the range,
+ * splitting them at its ends. */
+enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
+			    struct fw_space *space, fw_addr start, uint64_t len,
+			    uint32_t set, uint32_t clear);
+/*
+ * Moves the pages of [from, from + len), which must lie in one region, with
+ * their contents to the free range at `to` (mremap). The PTEs move; no page
+ * is copied. FW_E_FAULT when it is not one region, FW_E_EXIST when the
+ * target is not free.
+ */
+enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space, fw_addr from, uint64_t len,
+		       fw_addr to);
+/* Grows the region that ends at `end` by `more` bytes in place: FW_E_EXIST
+ * when something is there already. */
+enum fw_status fw_extend(struct fw_mm *mm, struct fw_actor *actor,
+			 struct fw_space *space, fw_addr end, uint64_t more);
+/* A free range of `len` bytes, page aligned, within [low, high): the highest
+ * (top_down) or the lowest. Wants the space lock. FW_E_NOMEM when none. */
+enum fw_status fw_find_gap_locked(struct fw_space *space, uint64_t len,
+				  fw_addr low, fw_addr high, bool top_down,
+				  fw_addr *ret_start);
+/* The region that holds `addr`, or the first one above; NULL. Space lock. */
+struct fw_vad *fw_vad_at_or_above(struct fw_space *space, fw_addr addr);
+struct fw_vad *fw_vad_next(struct fw_vad *vad);
+
+/* ---- sections --------------------------------------------------------- */
+
+/* What a section is: two files with equal keys are the same file. */
+struct fw_section_key {
+	uint64_t dev, ino;
+	uint64_t version; /* the port's: changes when the content may have */
+};
+
+/*
+ * Anonymous (key == NULL): `pages` pages, demand zero, page-file backed.
+ * File: an existing section with this key is returned, else a new one made;
+ * its pages are read by fwp_section_read. The caller owns one reference.
+ * Prototype PTEs are made in chunks when first needed.
+ */
+enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
+				 const struct fw_section_key *key,
+				 uint64_t pages, struct fw_section **ret);
+void fw_section_ref(struct fw_mm *mm, struct fw_actor *actor,
+		    struct fw_section *section);
+/* The last reference frees its pages and slots. */
+void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
+		      struct fw_section *section);
+/* Anonymous sections: a new size. Shrinking frees nothing that is mapped. */
+enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
+				 struct fw_section *section, uint64_t pages);
+uint64_t fw_section_pages(const struct fw_section *section);
+
+/* ---- faults ----------------------------------------------------------- */
+
+/* One fault, from trap to outcome. In: addr, access. The rest is output. */
+struct fw_fault {
+	fw_addr addr;
+	uint32_t access; /* enum fw_access bits */
+	enum fw_kind kind;
+	fw_vpn window;	/* pages [window, window + n) were made valid */
+	uint32_t n;
+	uint32_t collisions; /* times it waited for another's read */
+	uint32_t io_pages; /* pages read from a store or file */
+	uint32_t trimmed; /* pages it had to trim to get frames */
+};
+
+/*
+ * Resolves the fault as far as that is possible: blocks for I/O and for
+ * frames. Calls fwp_tlb_fill for what it made valid. The outcome is
+ * f->kind; fw_kind_resolved(f->kind) says that the access can be retried.
+ */
+void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
+	      struct fw_fault *f);
+
+/*
+ * Makes the ranges valid for their access, loads them into the port's cache
+ * (fwp_tlb_fill, also for pages that were valid but may not be cached), and
+ * announces them in the actor's record: until fw_withdraw they are not
+ * trimmed. Ranges in FW_VAD_HOST regions count too. Returns how far it got
+ * in *ret_ok (whole ranges) and *ret_bytes (bytes of the first range that
+ * failed that are all right), with FW_E_FAULT, FW_E_IO, FW_E_EOF or
+ * FW_E_NOMEM; what is all right is announced then as well.
+ * n <= FW_MAX_ANNOUNCE; together <= 64 + n pages, else FW_E_LIMIT.
+ */
+enum fw_status fw_announce(struct fw_mm *mm, struct fw_actor *actor,
+			   struct fw_space *space, const struct fw_range *r,
+			   unsigned n, unsigned *ret_ok, uint64_t *ret_bytes);
+void fw_withdraw(struct fw_actor *actor);
+
+/*
+ * Copies between a buffer and a space's memory by walking its tables
+ * (faulting pages in). Returns the bytes copied; less than len means that
+ * the next byte is not accessible. Not for FW_VAD_HOST regions (stops there).
+ */
+uint64_t fw_copy_in(struct fw_mm *mm, struct fw_actor *actor,
+		    struct fw_space *space, void *to, fw_addr from,
+		    uint64_t len);
+uint64_t fw_copy_out(struct fw_mm *mm, struct fw_actor *actor,
+		     struct fw_space *space, fw_addr to, const void *from,
+		     uint64_t len);
+
+/* The PTE of a page (0 when there is no table), the frame's number in it
+ * where valid. Space lock. */
+fw_pte fw_pte_read_locked(struct fw_space *space, fw_vpn vpn);
+/*
+ * Two bits of a valid PTE belong to the port: what its cache holds of it.
+ * They are zero in a PTE that has just become valid, and survive until the
+ * PTE becomes invalid or fwp_tlb_flush was called for it. fork clears them
+ * in the child.
+ */
+#define FW_PTE_CACHED ((fw_pte)1 << 52)	  /* the cache maps it */
+#define FW_PTE_CACHED_W ((fw_pte)1 << 53) /* ... for writing */
+#define FW_PTE_VALID ((fw_pte)1)
+#define FW_PTE_WRITE ((fw_pte)2)  /* a write is permitted without a fault */
+#define FW_PTE_DIRTY ((fw_pte)64)
+#define FW_PTE_NX ((fw_pte)1 << 63)
+static inline fw_pfn fw_pte_pfn(fw_pte pte)
+{
+	return (fw_pfn)((pte >> FW_PAGE_SHIFT) & 0xffffffffu);
+}
+/* Stores the two bits for the valid PTEs of [vpn, vpn + n); not journalled
+ * (a stale 1 is harmless, a stale 0 must not happen: set before mapping,
+ * clear after unmapping). Space lock. */
+void fw_pte_set_cached_locked(struct fw_space *space, fw_vpn vpn, unsigned n,
+			      fw_pte bits);
+/* Pointer to 512 PTEs that hold vpn's, or NULL; the first vpn of the table is
+ * vpn & ~511. Space lock. For fast walks by the port. */
+fw_pte *fw_pte_table_locked(struct fw_space *space, fw_vpn vpn);
+
+/* ---- reclaim and background work -------------------------------------- */
+
+/* Takes up to n pages out of this space's working set, by the clock; must
+ * run where the space's translations can be flushed. Returns how many. */
+unsigned fw_trim(struct fw_mm *mm, struct fw_actor *actor,
+		 struct fw_space *space, unsigned n);
+/* Writes up to n (<= 64) modified pages out as one cluster; blocks. Returns
+ * how many became clean. */
+unsigned fw_write_modified(struct fw_mm *mm, struct fw_actor *actor,
+			   unsigned n);
+/* Zeroes up to n free frames (outside the lock). Returns how many. */
+unsigned fw_zero_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
+/* Touches up to n frames that were never used, so that the host provides
+ * them ahead of need. Returns how many. */
+unsigned fw_touch_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
+/* What a balance thread should do now. */
+struct fw_pressure {
+	uint64_t want_write; /* modified pages that should be written */
+	uint64_t want_zero;  /* frames that should be zeroed */
+	uint64_t want_touch; /* frames that should be touched */
+	uint64_t available;  /* zeroed + free + standby */
+	uint64_t low;	     /* below this, trim */
+};
+void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret);
+/* The space from which pages are best taken now, or NULL (no reference is
+ * held: valid while its port record is). */
+struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
+				struct fw_space *not_this);
+
+/* ---- looking at it ---------------------------------------------------- */
+
+struct fw_totals {
+	uint64_t nframes, zeroed, free, standby, modified, modified_no_write,
+		transition, active, bad, untouched; /* untouched of zeroed */
+	uint64_t tables, pool; /* frames among active */
+	uint64_t spaces, actors, sections;
+	uint64_t committed, commit_limit;
+	uint64_t slots, slots_used;
+	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
+	uint64_t trims, pages_trimmed, rollbacks, reaps;
+	uint64_t peak_active;
+	uint64_t kind_count[FW_KIND_COUNT]; /* dead and living actors */
+	uint64_t kind_ticks[FW_KIND_COUNT];
+	uint64_t kind_pages[FW_KIND_COUNT];
+};
+void fw_totals(struct fw_mm *mm, struct fw_actor *actor,
+	       struct fw_totals *ret);
+
+/*
+ * mm_verify: recounts lists, shares, slots, tables and charges from the page
+ * tables and prototypes, under the mm lock. Each discrepancy is reported
+ * through `report` (one line, no newline; at most 32). Returns their number.
+ */
+unsigned fw_verify(struct fw_mm *mm, struct fw_actor *actor,
+		   void (*report)(void *arg, const char *line), void *arg);
+
+#endif

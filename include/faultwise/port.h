@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * port.h - what the core asks of its host. Eight functions are mandatory;
+ * the others have do-nothing defaults in mm/port_default.c (weak symbols).
+ *
+ * The core calls them in the context of the actor (thread) that entered it.
+ * "mm lock" is mm->lock, "space lock" is space->lock. A function that may
+ * not block must return in bounded time without waiting for another actor.
+ */
+#ifndef FAULTWISE_PORT_H
+#define FAULTWISE_PORT_H
+
+#include <faultwise/types.h>
+
+struct fw_mm;
+struct fw_space;
+struct fw_section;
+struct fw_actor;
+
+/*
+ * A lock that survives the death of its owner. Zero bytes are an unlocked
+ * lock. `robust` and `word` belong to the port (on Linux: an entry of the
+ * thread's robust list, and the futex); the core never looks at them.
+ */
+struct fw_lock {
+	uint64_t robust[2];
+	uint32_t word;
+	uint32_t owner; /* actor id of the holder; for diagnosis */
+};
+
+/* What becomes of cached translations. */
+enum fw_flush {
+	FW_FLUSH_DROP,	  /* forget them: the next access faults */
+	FW_FLUSH_WRPROT,  /* keep them for reading only */
+};
+
+/* ---- mandatory -------------------------------------------------------- */
+
+/*
+ * Takes the lock; may block. Returns true when the previous owner died
+ * holding it: the caller owns the lock all the same and must repair what it
+ * guards (the core replays its undo journal).
+ */
+bool fwp_lock(struct fw_lock *lock, uint32_t actor_id);
+void fwp_unlock(struct fw_lock *lock);
+
+/*
+ * Waits until *word is no longer `seen`, or about 10 ms passed, or something
+ * else woke the caller. Called without locks. `owner` is the actor that is
+ * to change the word: the port may help it (continue a stopped process).
+ * Returns false when that actor is known to be dead.
+ */
+bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner);
+void fwp_wake(uint32_t *word); /* wakes all waiters; does not block */
+
+/*
+ * Reads or writes `n` pages (1..64) of page file `file`, from slot `slot` on,
+ * into or from the frames pfn[0..n). Blocks; called without locks. FW_OK, or
+ * FW_E_IO (contents of the frames are then unspecified).
+ */
+enum fw_status fwp_store_read(struct fw_mm *mm, unsigned file, uint64_t slot,
+			      const fw_pfn *pfn, unsigned n);
+enum fw_status fwp_store_write(struct fw_mm *mm, unsigned file, uint64_t slot,
+			       const fw_pfn *pfn, unsigned n);
+
+/*
+ * Drops or write-protects every cached translation of the pages
+ * [vpn, vpn + n) of the space, on every processor, before it returns.
+ * Called with the space lock held, never with the mm lock. May be called
+ * for pages that were never cached. Must not fail.
+ */
+void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
+		   enum fw_flush how);
+
+/* Ends the system (or this process) with a message; never returns. */
+_Noreturn void fwp_panic(const char *message, const char *file, int line);
+
+/* ---- optional --------------------------------------------------------- */
+
+/*
+ * The PTEs of [vpn, vpn + n) (n <= 64) have just become valid or more
+ * permissive: the port may load them into its cache. Not every one of them
+ * need be valid. Called with the space lock held, not the mm lock.
+ */
+void fwp_tlb_fill(struct fw_space *space, fw_vpn vpn, unsigned n);
+
+/*
+ * Reads pages [page, page + n) (n <= 16) of the file behind `section` into
+ * the frames. `cookie` is the cookie of the view that faulted. Bytes beyond
+ * the end of the file must be zero. Blocks; called without locks. FW_OK,
+ * FW_E_IO, or FW_E_EOF when page `page` itself begins beyond the end (pages
+ * after the first that do so are zeroed and are no error); *ret_n <= n is
+ * the number of leading pages that lie at least partly within the file.
+ */
+enum fw_status fwp_section_read(struct fw_section *section, uint64_t cookie,
+				uint64_t page, const fw_pfn *pfn, unsigned n,
+				unsigned *ret_n);
+
+/*
+ * Pages [page, page + n) of a view with this cookie are no longer part of
+ * any region of the space. Called with the space lock held, never with the
+ * mm lock. Not called when a whole space is destroyed.
+ */
+void fwp_view_gone(struct fw_space *space, uint64_t cookie, uint64_t page,
+		   uint64_t n);
+
+/*
+ * Frames are short: asks the owners of other spaces (which lock and unmap
+ * for themselves) to give up about `n` pages in all, preferably from
+ * `victim`, and waits a bounded time (10 ms) for progress. Without locks.
+ * Returns true when something was asked for and may have helped.
+ */
+bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n);
+
+/* Background work is wanted (modified pages to write, frames to zero). Does
+ * not block; called without locks, at most once per fault. */
+void fwp_kick(struct fw_mm *mm);
+
+/* A preemption and death point for tests: called at every journalled store.
+ * The default does nothing and is inlined away in production builds. */
+void fwp_step(struct fw_mm *mm);
+
+/* True when the actor's thread exists (stopped ones do). */
+bool fwp_actor_alive(struct fw_mm *mm, uint32_t actor_id);
+
+#endif
