@@ -89,8 +89,7 @@ static inline uint64_t fw_bits_extend(uint64_t value, unsigned n)
 #define END(form) };
 #include "mmu/formats.def"
 
-/* Pass 3: make an entry of its fields. Fields that overlap (PAT of a large
- * page lies in its frame number) are united. */
+/* Pass 3: make an entry of its fields. */
 #define FORM(form, bits, text)                                     \
 	static inline uint64_t fw_##form##_make(struct fw_##form f) \
 	{                                                          \
@@ -121,8 +120,6 @@ static inline uint64_t fw_bits_extend(uint64_t value, unsigned n)
 
 /* Slots that are none (nt-facts a.6.1): demand zero, and ask the VAD. */
 #define FW_SLOT_ZERO ((uint64_t)0)
-#define FW_X64_SLOT_VAD fw_bits_mask(FW_x64_soft_slot_BITS)
-#define FW_PAE_SLOT_VAD fw_bits_mask(FW_pae_soft_slot_BITS)
-#define FW_X32_SLOT_VAD fw_bits_mask(FW_x32_soft_slot_BITS)
+#define FW_SLOT_VAD(form) (((uint64_t)1 << FW_##form##_slot_BITS) - 1)
 
 #endif
