@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os.h - the Linux personality: what the files of os/ say to each other.
+ *
+ * A system call of the guest that traps goes through os_syscall (syscall.c),
+ * which looks it up in syscalls.def. Most are made natively with their
+ * buffers announced (buffers.c); those below are ours. Each takes the six
+ * argument registers and returns what goes to rax: a value, -errno, K_ERESTART
+ * (make the guest's call again after its signal has been delivered), or
+ * OS_NO_RESULT (the context in uc has been changed as a whole).
+ *
+ * Read next: syscalls.def, syscall.c, buffers.h, signal.c.
+ */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include "arch/host/kernel/kernel.h"
+
+/* Never a result of Linux's: below -4095 and above the addresses. */
+#define OS_NO_RESULT (-0x7000000000000000l)
+
+typedef long os_call_fn(struct kthread *t, struct ucontext *uc,
+			const long a[6]);
+
+/* mem.c */
+os_call_fn sys_mmap, sys_munmap, sys_mprotect, sys_mremap, sys_brk;
+os_call_fn sys_madvise, sys_mincore, sys_msync, sys_mlock, sys_mlock2;
+os_call_fn sys_munlock, sys_mlockall, sys_munlockall;
+
+/* fork.c, exec.c, thread.c */
+os_call_fn sys_fork, sys_vfork, sys_clone, sys_clone3;
+os_call_fn sys_execve, sys_execveat;
+os_call_fn sys_exit, sys_exit_group, sys_set_tid_address;
+os_call_fn sys_set_robust_list, sys_get_robust_list, sys_arch_prctl;
+
+/* io.c: reading and writing of any length */
+os_call_fn sys_read, sys_write, sys_pread64, sys_pwrite64;
+os_call_fn sys_readv, sys_writev, sys_preadv, sys_pwritev;
+os_call_fn sys_preadv2, sys_pwritev2;
+
+/* socket.c */
+os_call_fn sys_sendto, sys_sendmsg, sys_recvmsg, sys_sendmmsg, sys_recvmmsg;
+os_call_fn sys_recvfrom, sys_setsockopt;
+
+/* wait.c: waiting for descriptors, with a signal mask of its own */
+os_call_fn sys_ppoll, sys_select, sys_pselect6;
+os_call_fn sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2;
+
+/* ioctl.c */
+os_call_fn sys_ioctl, sys_fcntl, sys_prctl, sys_semctl, sys_shmctl, sys_msgctl;
+
+/* misc.c */
+os_call_fn sys_close, sys_dup2, sys_dup3, sys_close_range;
+os_call_fn sys_readlink, sys_readlinkat;
+os_call_fn sys_prlimit64, sys_setrlimit, sys_getrlimit;
+
+/* futex.c */
+os_call_fn sys_futex;
+/* Wakes up to n waiters of a word, whether its memory is private or shared.
+ * For clear_child_tid and robust lists. */
+long os_futex_wake(struct kthread *t, uint64_t uaddr, int n);
+
+/* signal.c */
+os_call_fn sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigpending;
+os_call_fn sys_rt_sigsuspend, sys_rt_sigtimedwait, sys_sigaltstack;
+
+/* sigframe.c */
+os_call_fn sys_rt_sigreturn;
+
+#endif
