@@ -36,12 +36,12 @@ static inline uint64_t fw_bits_put(uint64_t value, unsigned low, unsigned n)
 	return (value & fw_bits_mask(n)) << low;
 }
 
-/* Copies the top bit of an n-bit value upwards. */
+/* The low n bits of the value, the top one of them copied upwards. */
 static inline uint64_t fw_bits_extend(uint64_t value, unsigned n)
 {
 	uint64_t sign = (uint64_t)1 << (n - 1);
 
-	return (value ^ sign) - sign;
+	return ((value & fw_bits_mask(n)) ^ sign) - sign;
 }
 
 /* How a value read from a field is completed; see `show` in formats.def. */
