@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * execs - exec from the main thread and from others, with many arguments,
+ * through scripts and descriptors, and execs that fail and change nothing.
+ */
+#include "prog.h"
+
+#include <fcntl.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+static char self[4096];
+static volatile uint64_t spins;
+static char *volatile bad_path = (char *)16;
+static char **volatile bad_argv = (char **)16;
+
+static void *spin(void *arg)
+{
+	uint64_t *m = map_anon(MIB, 0);
+
+	for (;; spins++)
+		m[mix(spins) % (MIB / 8)] = spins;
+	return arg;
+}
+
+static unsigned threads_now(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	must(d);
+	for (struct dirent *e; (e = readdir(d));)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+/* The new image: says what it was given. */
+static int after_exec(int argc, char **argv)
+{
+	struct sigaction sa;
+	sigset_t set;
+	size_t bytes = 0;
+
+	for (int i = 0; i < argc; i++)
+		bytes += strlen(argv[i]) + 1;
+	printf("  %d arguments, %zu bytes, pid kept %d, %u thread\n", argc,
+	       argc > 4 ? bytes : 0, atoi(argv[2]) == getpid(),
+	       threads_now());
+	printf("  environment %s, descriptors %d %d\n", getenv("FW_TEST_EXEC"),
+	       fcntl(50, F_GETFD), fcntl(51, F_GETFD));
+	must(!sigaction(SIGUSR1, NULL, &sa));
+	printf("  USR1 default %d", sa.sa_handler == SIG_DFL);
+	must(!sigaction(SIGUSR2, NULL, &sa));
+	printf(" USR2 ignored %d", sa.sa_handler == SIG_IGN);
+	must(!sigprocmask(SIG_BLOCK, NULL, &set));
+	printf(" HUP blocked %d\n", sigismember(&set, SIGHUP));
+	return 12;
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static void prepare(void)
+{
+	sigset_t set;
+
+	setenv("FW_TEST_EXEC", "given", 1);
+	must(dup2(1, 50) == 50 && dup2(1, 51) == 51);
+	must(!fcntl(50, F_SETFD, FD_CLOEXEC));
+	signal(SIGUSR1, on_signal);
+	signal(SIGUSR2, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	must(!sigprocmask(SIG_BLOCK, &set, NULL));
+}
+
+static void exec_self(void)
+{
+	char pid[16];
+	char *argv[] = {self, "after", pid, NULL};
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	execv(self, argv);
+	_exit(99);
+}
+
+static void *exec_thread(void *arg)
+{
+	usleep(2000);
+	exec_self();
+	return arg;
+}
+
+static void from_main(void)
+{
+	exec_self();
+}
+
+/* Four others are busy with memory when one of them execs. */
+static void from_thread(void)
+{
+	pthread_t t;
+
+	for (unsigned i = 0; i < 4; i++)
+		must(!pthread_create(&t, NULL, spin, NULL));
+	must(!pthread_create(&t, NULL, exec_thread, NULL));
+	must(!pthread_join(t, NULL));
+}
+
+static void main_among_threads(void)
+{
+	pthread_t t;
+
+	for (unsigned i = 0; i < 4; i++)
+		must(!pthread_create(&t, NULL, spin, NULL));
+	usleep(2000);
+	exec_self();
+}
+
+static void many_arguments(void)
+{
+	enum { N = 2000 };
+	static char *argv[N + 4];
+	char pid[16];
+	char *text = malloc(101);
+
+	memset(text, 'a', 100);
+	text[100] = 0;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	argv[0] = self;
+	argv[1] = "after";
+	argv[2] = pid;
+	for (unsigned i = 0; i < N; i++)
+		argv[3 + i] = text;
+	execv(self, argv);
+	_exit(99);
+}
+
+static void by_descriptor(void)
+{
+	char pid[16];
+	char *argv[] = {"other", "after", pid, NULL};
+	int fd = open(self, O_RDONLY | O_CLOEXEC);
+
+	must(fd >= 0);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	fexecve(fd, argv, environ);
+	_exit(99);
+}
+
+static void script(void)
+{
+	char name[] = "script-XXXXXX";
+	int fd = mkstemp(name);
+	char *argv[] = {name, "one", "two", NULL};
+	char text[] = "#!/bin/sh\nrm -f \"$0\"\necho \"  script $# $2\"\nexit 7\n";
+
+	must(fd >= 0);
+	must(write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
+	must(!fchmod(fd, 0755) && !close(fd));
+	execv(name, argv);
+	_exit(99);
+}
+
+static void failures(void)
+{
+	char name[] = "noexec-XXXXXX";
+	char *argv[] = {name, NULL};
+	int fd = mkstemp(name);
+
+	must(fd >= 0);
+	must(execv("/no/such/file", argv) == -1);
+	printf("  no such file: %d\n", errno);
+	must(execv("/", argv) == -1);
+	printf("  a folder: %d\n", errno);
+	must(execv(name, argv) == -1);
+	printf("  no permission: %d\n", errno);
+	must(write(fd, "\x7f" "ELF junk", 9) == 9);
+	must(!fchmod(fd, 0755) && !close(fd));
+	must(execv(name, argv) == -1);
+	printf("  no program: %d\n", errno);
+	must(!unlink(name));
+	must(execv(bad_path, argv) == -1);
+	printf("  bad pointer: %d\n", errno);
+	must(execv("/bin/true", bad_argv) == -1);
+	printf("  bad arguments: %d\n", errno);
+	_exit(8);
+}
+
+static void run(const char *what, void (*how)(void))
+{
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (!pid) {
+		prepare();
+		how();
+		_exit(98);
+	}
+	printf("%s\n", what);
+	printf("%s: %d\n", what, wait_for(pid));
+}
+
+int main(int argc, char **argv)
+{
+	ssize_t n;
+
+	setbuf(stdout, NULL);
+	if (argc > 2 && !strcmp(argv[1], "after"))
+		return after_exec(argc, argv);
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	must(n > 0);
+	run("from the main thread", from_main);
+	run("from another thread", from_thread);
+	run("from the main thread, others running", main_among_threads);
+	run("many arguments", many_arguments);
+	run("by descriptor", by_descriptor);
+	run("script", script);
+	run("failures", failures);
+	for (unsigned i = 0; i < 20; i++) {
+		pid_t pid = fork();
+
+		must(pid >= 0);
+		if (!pid) {
+			must(dup2(open("/dev/null", O_WRONLY), 1) == 1);
+			prepare();
+			from_thread();
+		}
+		must(wait_for(pid) == 12);
+	}
+	printf("20 more\n");
+	return 0;
+}

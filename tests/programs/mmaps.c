@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mmaps - what the memory calls answer, right and wrong uses alike, and what
+ * memory holds afterwards. Addresses are printed relative to an arena.
+ */
+#include "prog.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+#define RW (PROT_READ | PROT_WRITE)
+
+static char *arena; /* 64 pages that we own */
+static sigjmp_buf back;
+
+static void handler(int sig)
+{
+	siglongjmp(back, sig);
+}
+
+static char probe(volatile char *p)
+{
+	volatile char found = '.';
+
+	if (!sigsetjmp(back, 1)) {
+		char c = *p;
+
+		found = 'r';
+		*p = c;
+		found = 'w';
+	}
+	return found;
+}
+
+/* Which pages of the arena can be read (r), written (w), neither (.). */
+static void show(const char *what)
+{
+	char text[65];
+
+	for (unsigned i = 0; i < 64; i++)
+		text[i] = probe(arena + i * PAGE + 8);
+	text[64] = 0;
+	printf("%-10s %s\n", what, text);
+}
+
+/* Prints a result: an error, a place in the arena, or a number. */
+static void say(const char *what, long ret)
+{
+	uintptr_t at = (uintptr_t)ret - (uintptr_t)arena;
+
+	if (ret == -1)
+		printf("%s: errno %d\n", what, errno);
+	else if (at < 64 * PAGE)
+		printf("%s: page %zu\n", what, at / PAGE);
+	else if (ret >= 0 && ret < 4096)
+		printf("%s: %ld\n", what, ret);
+	else
+		printf("%s: elsewhere\n", what);
+}
+#define SAY(call) say(#call, (long)(call))
+
+static char *at(unsigned page)
+{
+	return arena + page * PAGE;
+}
+
+static void mapping(int fd)
+{
+	int none = MAP_PRIVATE | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS;
+
+	SAY(mmap(at(2), 2 * PAGE, PROT_READ, ANON | MAP_FIXED, -1, 0));
+	SAY(mmap(at(4), PAGE, RW, none, -1, 0));
+	SAY(munmap(at(8), 4 * PAGE));
+	SAY(munmap(at(8), 4 * PAGE));
+	SAY(mmap(at(9), PAGE, RW, none, -1, 0));
+	SAY(mmap(at(10), 0, RW, ANON, -1, 0));
+	SAY(mmap(at(10) + 1, PAGE, RW, ANON | MAP_FIXED, -1, 0));
+	SAY(mmap(NULL, PAGE, RW, MAP_ANONYMOUS, -1, 0));
+	SAY(mmap(NULL, PAGE, RW, MAP_PRIVATE, 999, 0));
+	SAY(mmap(NULL, PAGE, RW, MAP_PRIVATE, fd, 100));
+	SAY(mmap((void *)-PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0));
+	SAY(mmap(NULL, (size_t)1 << 60, RW, ANON, -1, 0));
+	SAY(munmap(at(1) + 5, PAGE));
+	SAY(munmap(at(1), 0));
+	SAY(munmap((void *)-PAGE, PAGE));
+	SAY(mmap(at(16), 2 * PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, PAGE));
+	printf("file: %c %c\n", *at(16), at(16)[PAGE]);
+	*at(16) = '!';
+	SAY(mmap(at(18), PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, PAGE));
+	printf("shared sees: %c\n", *at(18));
+	show("mapped");
+}
+
+static void protecting(void)
+{
+	*at(20) = 'p';
+	SAY(mprotect(at(20), 2 * PAGE, PROT_READ));
+	SAY(mprotect(at(21), PAGE, PROT_NONE));
+	SAY(mprotect(at(7), 3 * PAGE, PROT_READ));
+	SAY(mprotect(at(8), PAGE, PROT_READ));
+	SAY(mprotect(at(20) + 1, PAGE, RW));
+	SAY(mprotect(at(20), 0, RW));
+	SAY(mprotect(at(20), PAGE, 0x100));
+	show("protected");
+	SAY(mprotect(at(20), 2 * PAGE, RW));
+	printf("kept: %c\n", *at(20));
+}
+
+static void moving(void)
+{
+	char *p;
+
+	for (unsigned i = 24; i < 32; i++)
+		memset(at(i), (int)('a' + i - 24), PAGE);
+	SAY(mremap(at(24), 4 * PAGE, 2 * PAGE, 0));
+	SAY(mremap(at(24), 2 * PAGE, 4 * PAGE, 0));
+	SAY(mremap(at(24), 2 * PAGE, 5 * PAGE, 0));
+	SAY(mremap(at(28), 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   at(40)));
+	printf("moved: %c %c\n", *at(40), *at(41));
+	p = mremap(at(40), 2 * PAGE, 64 * PAGE, MREMAP_MAYMOVE);
+	must(p != MAP_FAILED);
+	printf("grown: %c %c %d\n", p[0], p[PAGE], p[2 * PAGE]);
+	memset(p, 'z', 64 * PAGE);
+	must(!munmap(p, 64 * PAGE));
+	SAY(mremap(at(8), PAGE, 2 * PAGE, MREMAP_MAYMOVE));
+	SAY(mremap(at(30), PAGE, 0, 0));
+	SAY(mremap(at(30), PAGE, PAGE, MREMAP_FIXED, at(50)));
+	SAY(mremap(at(30) + 1, PAGE, PAGE, 0));
+	show("moved");
+	SAY(mmap(at(28), 2 * PAGE, RW, ANON | MAP_FIXED, -1, 0));
+	SAY(mmap(at(40), 2 * PAGE, RW, ANON | MAP_FIXED, -1, 0));
+}
+
+static void advising(int fd)
+{
+	char *p;
+
+	memset(at(44), 'd', 4 * PAGE);
+	SAY(madvise(at(44), 2 * PAGE, MADV_DONTNEED));
+	printf("dontneed: %d %d %c\n", *at(44), *at(45), *at(46));
+	*at(16) = '!';
+	SAY(madvise(at(16), PAGE, MADV_DONTNEED));
+	printf("file again: %c\n", *at(16));
+	SAY(madvise(at(44), PAGE, MADV_RANDOM));
+	SAY(madvise(at(44), PAGE, MADV_WILLNEED));
+	SAY(madvise(at(44), PAGE, MADV_NORMAL));
+	SAY(madvise(at(44) + 1, PAGE, MADV_NORMAL));
+	SAY(madvise(at(44), PAGE, 12345));
+	SAY(madvise(at(7), 3 * PAGE, MADV_DONTNEED));
+	SAY(madvise(at(44), PAGE, MADV_DONTFORK));
+	SAY(madvise(at(44), PAGE, MADV_DOFORK));
+	p = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, fd, 0);
+	must(p != MAP_FAILED);
+	p[1] = 'S';
+	SAY(msync(p, 2 * PAGE, MS_SYNC));
+	SAY(msync(p, 2 * PAGE, MS_SYNC | MS_ASYNC));
+	SAY(msync(at(8), PAGE, MS_SYNC));
+	must(!munmap(p, 2 * PAGE));
+	must(pread(fd, at(44), 2, 0) == 2);
+	printf("written: %c\n", at(44)[1]);
+}
+
+static void sharing(void)
+{
+	char *p = map_anon(4 * PAGE, 1), *q = map_anon(4 * PAGE, 0);
+	pid_t pid;
+
+	q[0] = p[0] = 'a';
+	must(!madvise(q + PAGE, PAGE, MADV_WIPEONFORK));
+	q[PAGE] = 'w';
+	pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		must(q[0] == 'a' && q[PAGE] == 0);
+		q[0] = p[0] = 'b';
+		p[3 * PAGE] = 'c';
+		must(!munmap(p, 2 * PAGE));
+		_exit(0);
+	}
+	must(wait_for(pid) == 0);
+	printf("after fork: %c %c %c\n", p[0], q[0], p[3 * PAGE]);
+	must(!munmap(p, 4 * PAGE) && !munmap(q, 4 * PAGE));
+}
+
+static void breaking(void)
+{
+	char *start = sbrk(0), *p;
+
+	must(start != (void *)-1);
+	p = sbrk(10 * (intptr_t)PAGE);
+	must(p == start);
+	memset(p, 'h', 10 * PAGE);
+	must(sbrk(-5 * (intptr_t)PAGE) == start + 10 * PAGE);
+	must(sbrk(5 * (intptr_t)PAGE) == start + 5 * PAGE);
+	printf("heap: %c %d\n", p[5 * PAGE - 1],
+	       p[6 * PAGE + (-(uintptr_t)start & 4095)]);
+	must(sbrk(-10 * (intptr_t)PAGE) == start + 10 * PAGE);
+}
+
+/* Address space costs nothing until it is used. */
+static void reserving(void)
+{
+	size_t big = (size_t)1 << 40;
+	char *p = mmap(NULL, big, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+
+	must(p != MAP_FAILED);
+	must(!mprotect(p + big / 2, MIB, RW));
+	for (size_t i = 0; i < MIB; i += PAGE)
+		p[big / 2 + i] = (char)(i / PAGE);
+	for (size_t i = 0; i < MIB; i += PAGE)
+		must(p[big / 2 + i] == (char)(i / PAGE));
+	must(!munmap(p, big));
+	printf("reserved 1 TiB\n");
+}
+
+static void many_pieces(void)
+{
+	char *p = map_anon(2000 * PAGE, 0);
+
+	for (unsigned i = 0; i < 2000; i++)
+		p[i * PAGE] = (char)i;
+	for (unsigned i = 0; i < 2000; i += 2)
+		must(!mprotect(p + i * PAGE, PAGE, PROT_READ));
+	for (unsigned i = 0; i < 2000; i += 3)
+		must(!munmap(p + i * PAGE, PAGE));
+	for (unsigned i = 0; i < 2000; i++)
+		must(i % 3 == 0 || p[i * PAGE] == (char)i);
+	must(!munmap(p, 2000 * PAGE));
+	printf("many pieces\n");
+}
+
+static void residency(void)
+{
+	unsigned char v[4];
+
+	memset(at(44), 1, 2 * PAGE);
+	SAY(mincore(at(44), 2 * PAGE, v));
+	printf("in core: %d %d\n", v[0] & 1, v[1] & 1);
+	SAY(mincore(at(8), PAGE, v));
+	SAY(mincore(at(44) + 1, PAGE, v));
+	SAY(mlock(at(44), PAGE));
+	SAY(munlock(at(44), PAGE));
+	SAY(mlock(at(8), PAGE));
+}
+
+int main(void)
+{
+	int fd = temp_file();
+	char text[3 * 4096];
+
+	setbuf(stdout, NULL);
+	signal(SIGSEGV, handler);
+	signal(SIGBUS, handler);
+	for (unsigned i = 0; i < 3; i++)
+		memset(text + i * PAGE, (int)('A' + i), PAGE);
+	must(write(fd, text, sizeof(text)) == sizeof(text));
+	arena = map_anon(66 * PAGE, 0);
+	arena += PAGE; /* a page of ours on either side */
+	show("start");
+	mapping(fd);
+	protecting();
+	moving();
+	advising(fd);
+	sharing();
+	breaking();
+	reserving();
+	many_pieces();
+	residency();
+	show("end");
+	return 0;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stack - stacks grow as deep as the limit says, keep their contents, and
+ * end with SIGSEGV, which a handler on an alternate stack can take.
+ */
+#include "prog.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+static sigjmp_buf back;
+static char *volatile fault_at;
+static volatile int fault_code;
+static char *top;
+static volatile unsigned last = UINT32_MAX;
+
+static void handler(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	fault_at = info->si_addr;
+	fault_code = info->si_code;
+	siglongjmp(back, 1);
+}
+
+__attribute__((noinline)) static uint64_t dive(unsigned depth)
+{
+	volatile uint64_t room[64];
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < 64; i++)
+		room[i] = mix(depth * 64u + i);
+	if (depth)
+		sum = dive(depth - 1);
+	for (unsigned i = 0; i < 64; i++) {
+		must(room[i] == mix(depth * 64u + i));
+		sum += room[i];
+	}
+	return sum;
+}
+
+__attribute__((noinline)) static unsigned endless(unsigned depth)
+{
+	volatile char room[1000];
+
+	if (depth == last)
+		return 0;
+	room[depth % 1000] = 1;
+	return endless(depth + 1) + (unsigned)room[depth % 1000];
+}
+
+static void alternate_stack(void)
+{
+	stack_t ss = {.ss_sp = map_anon(16 * PAGE, 0), .ss_size = 16 * PAGE};
+	struct sigaction sa = {.sa_sigaction = handler,
+			       .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+	must(!sigaltstack(&ss, NULL));
+	must(!sigaction(SIGSEGV, &sa, NULL));
+}
+
+static void overflow(void)
+{
+	size_t mib;
+
+	alternate_stack();
+	if (!sigsetjmp(back, 1))
+		endless(0);
+	mib = (size_t)(top - fault_at) / MIB;
+	printf("overflow: code %d between 7 and 8 MiB: %d\n", fault_code,
+	       mib == 7 || mib == 8);
+	if (!sigsetjmp(back, 1))
+		endless(0);
+	printf("overflow again: code %d\n", fault_code);
+}
+
+static void *thread_overflow(void *arg)
+{
+	alternate_stack();
+	if (!sigsetjmp(back, 1))
+		endless(0);
+	printf("thread: code %d\n", fault_code);
+	return arg;
+}
+
+/* A large frame may touch the stack far below its lowest page so far. */
+__attribute__((noinline)) static void leap(void)
+{
+	volatile char room[3 * MIB];
+
+	room[0] = 1;
+	room[MIB] = 2;
+	must(room[0] + room[MIB] == 3);
+}
+
+static void in_child(const char *what, void (*how)(void))
+{
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (!pid) {
+		how();
+		_exit(0);
+	}
+	printf("%s: child %d\n", what, wait_for(pid));
+}
+
+static void plain_overflow(void)
+{
+	struct rlimit none = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &none);
+	endless(0);
+}
+
+int main(int argc, char **argv)
+{
+	struct rlimit limit = {8 * MIB, RLIM_INFINITY};
+	pthread_t t;
+	char here;
+
+	setbuf(stdout, NULL);
+	if (argc < 2) {
+		/* The limit of a stack is set when its program starts. */
+		must(!setrlimit(RLIMIT_STACK, &limit));
+		execl("/proc/self/exe", argv[0], "limited", (char *)NULL);
+		must(0);
+	}
+	top = &here;
+	printf("shallow: %016lx\n", dive(10));
+	in_child("leap", leap);
+	printf("deep: %016lx\n", dive(10000));
+	printf("again: %016lx\n", dive(10000));
+	in_child("overflow", overflow);
+	in_child("unhandled", plain_overflow);
+	must(!pthread_create(&t, NULL, thread_overflow, NULL));
+	must(!pthread_join(t, NULL));
+	return 0;
+}

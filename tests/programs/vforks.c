@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vforks - children that borrow their parent's memory: posix_spawn, vfork
+ * with exec, with an exec that fails, and with an exit.
+ */
+#include "prog.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+
+extern char **environ;
+
+static volatile int written_by_child;
+static volatile int alarms;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	alarms++;
+}
+
+static void spawns(void)
+{
+	char *yes[] = {"true", NULL}, *no[] = {"false", NULL};
+	char *echo[] = {"sh", "-c", "echo spawned; exit 5", NULL};
+	posix_spawn_file_actions_t fa;
+	pid_t pid;
+
+	for (unsigned i = 0; i < 50; i++) {
+		must(!posix_spawn(&pid, "/bin/true", NULL, NULL, yes,
+				  environ));
+		must(wait_for(pid) == 0);
+	}
+	must(!posix_spawnp(&pid, "false", NULL, NULL, no, environ));
+	printf("false: %d\n", wait_for(pid));
+	printf("no such file: %d\n",
+	       posix_spawn(&pid, "/no/such", NULL, NULL, yes, environ));
+	printf("not executable: %d\n",
+	       posix_spawn(&pid, "/etc/passwd", NULL, NULL, yes, environ));
+	must(!posix_spawn_file_actions_init(&fa));
+	must(!posix_spawn_file_actions_adddup2(&fa, 1, 7));
+	must(!posix_spawn_file_actions_addclose(&fa, 7));
+	must(!posix_spawnp(&pid, "sh", &fa, NULL, echo, environ));
+	printf("sh: %d\n", wait_for(pid));
+}
+
+static int vfork_exec(char **argv, int on_failure)
+{
+	pid_t pid = vfork();
+
+	must(pid >= 0);
+	if (!pid) {
+		written_by_child++;
+		execv(argv[0], argv);
+		_exit(on_failure);
+	}
+	return wait_for(pid);
+}
+
+static void vforks(void)
+{
+	char *yes[] = {"/bin/true", NULL}, *no[] = {"/no/such", NULL};
+	pid_t pid;
+
+	for (unsigned i = 0; i < 50; i++)
+		must(vfork_exec(yes, 1) == 0);
+	printf("failing exec: %d\n", vfork_exec(no, 33));
+	printf("parent sees %d writes\n", written_by_child);
+	pid = vfork();
+	must(pid >= 0);
+	if (!pid)
+		_exit(44);
+	printf("exit: %d\n", wait_for(pid));
+	pid = vfork();
+	must(pid >= 0);
+	if (!pid) {
+		kill(getpid(), SIGKILL);
+		_exit(1);
+	}
+	printf("killed: %d\n", wait_for(pid));
+}
+
+/* A child that waits for its parent must not wait for ever: the parent is
+ * suspended, others are not. */
+static void with_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal,
+			       .sa_flags = SA_RESTART};
+	char *nap[] = {"/bin/sleep", "0.05", NULL};
+	int pid;
+
+	must(!sigaction(SIGUSR1, &sa, NULL));
+	pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		for (unsigned i = 0; i < 20; i++) {
+			kill(getppid(), SIGUSR1);
+			usleep(2000);
+		}
+		_exit(0);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		must(vfork_exec(nap, 1) == 0);
+	must(wait_for(pid) == 0);
+	printf("signals came through: %d\n", alarms > 0);
+}
+
+int main(void)
+{
+	setbuf(stdout, NULL);
+	spawns();
+	vforks();
+	with_signals();
+	return 0;
+}
