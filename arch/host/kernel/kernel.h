@@ -22,7 +22,9 @@
 #include <asm-generic/errno-base.h>
 #include <asm/errno.h>
 
+#include "arch/host/kernel/offsets.h"
 #include "arch/host/layout.h"
+#include "arch/host/lock.h"
 
 #define K_NSIG 64
 #define K_SIG_BIT(s) (1ull << ((s)-1))
@@ -31,12 +33,6 @@
 	(K_SIG_BIT(SIGSEGV) | K_SIG_BIT(SIGSYS) | K_SIG_BIT(SIGBUS) | \
 	 K_SIG_BIT(SIGILL) | K_SIG_BIT(SIGFPE) | K_SIG_BIT(SIGTRAP) | \
 	 K_SIG_BIT(SIGKILL) | K_SIG_BIT(SIGSTOP))
-
-struct k_robust_head {	/* struct robust_list_head of the host */
-	uint64_t list;
-	int64_t futex_offset;
-	uint64_t list_op_pending;
-};
 
 /* The guest's action for a signal, in the kernel's layout. */
 struct k_action {
@@ -69,7 +65,11 @@ struct kproc {
 	char exe[4096];		/* path for /proc/self/exe */
 	uint64_t auxv[64];	/* as given to the program */
 	uint32_t n_auxv;
-	int64_t host_maps;	/* mappings of the user half (upper bound) */
+	int64_t host_maps;	/* mappings of the user half (estimate) */
+	uint64_t next_window;	/* where the next file window is tried */
+	uint64_t next_stack;	/* where the next kernel stack is tried */
+	uint64_t rlim_stack;	/* bytes the main stack may grow to */
+	struct kthread *agent;	/* its stack lies in this space */
 };
 
 /* One thread: at the top of its kernel stack, fs_base while in here. */
@@ -79,7 +79,7 @@ struct kthread {
 	uint64_t canary;	/* fs:0x28, for library code */
 	struct kproc *p;
 	struct fw_actor *actor;
-	struct k_robust_head robust; /* the host's list: our locks */
+	struct fw_robust_head robust; /* the host's list: our locks */
 	uint32_t tid;
 	uint32_t is_agent;
 	volatile uint32_t pending; /* signal number queued in pending_info */
@@ -95,11 +95,19 @@ struct kthread {
 	uint64_t entry_ticks;
 	struct ucontext *uc;	/* frame of the trap from the user half */
 	uint8_t scratch[2048];	/* for small copies during one call */
+	/* os/signal.c: while a call waits with a mask of its own
+	 * (saved_valid), guest_mask is that one and saved_mask the old. */
+	uint64_t saved_mask;
+	uint32_t saved_valid;
+	uint32_t spare2;
+	/* Sent signals of K_MASK_NEVER that the guest has blocked; the host
+	 * cannot keep them for us. By index: see os/signal.c. */
+	uint64_t held;
+	siginfo_t held_info[6];
 };
 
 #define K_STACK_TOP(any) (((uint64_t)(any) | (FW_STACK_STRIDE - 1)) + 1)
-#define K_THREAD(any) \
-	((struct kthread *)(K_STACK_TOP(any) - sizeof(struct kthread) - 64))
+#define K_THREAD(any) ((struct kthread *)(K_STACK_TOP(any) - KTHREAD_BELOW))
 static inline struct kthread *k_self(void)
 {
 	return K_THREAD((uint64_t)__builtin_frame_address(0));
