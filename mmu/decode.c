@@ -87,15 +87,20 @@ static uint64_t value_of(const struct field *f, uint64_t entry)
 	return f->show == ADDR ? fw_bits_extend(value, f->bits) : value;
 }
 
-/* nt-facts a.6.2: three bits of access, two of kind. */
+/* Three bits of enum fw_prot, and two of kind as in nt-facts a.6.2. */
 static void put_protection(struct line *line, uint64_t prot)
 {
-	static const char *const access[8] = {
-		"none", "r", "x", "rx", "rw", "r+copy", "rwx", "rx+copy"};
 	static const char *const kind[4] = {"", "+nocache", "+guard",
 					    "+writecombine"};
 
-	put(line, access[prot % 8]);
+	if (!(prot & 7))
+		put(line, "none");
+	if (prot & FW_PROT_R)
+		put(line, "r");
+	if (prot & FW_PROT_W)
+		put(line, "w");
+	if (prot & FW_PROT_X)
+		put(line, "x");
 	put(line, kind[prot / 8 % 4]);
 }
 
@@ -223,9 +228,13 @@ static void put_soft(struct line *line, enum fw_mmu_format format,
 		f = soft->proto;
 	else if (form == FW_PTE_FORM_SECTION)
 		f = soft->sect;
+	if (form == FW_PTE_FORM_EMPTY) {
+		put(line, "P=0 empty");
+		return;
+	}
 	put_flags(line, f, entry);
 	if (form == FW_PTE_FORM_DEMAND_ZERO || form == FW_PTE_FORM_VAD ||
-	    form == FW_PTE_FORM_TRANSITION || form == FW_PTE_FORM_EMPTY) {
+	    form == FW_PTE_FORM_TRANSITION) {
 		put(line, " ");
 		put(line, fw_pte_form_text(form));
 	}
@@ -233,7 +242,7 @@ static void put_soft(struct line *line, enum fw_mmu_format format,
 		put_values(line, f, entry, prot, ", ");
 	else if (form == FW_PTE_FORM_TRANSITION)
 		put_values(line, f, entry, all, ", ");
-	else if (form != FW_PTE_FORM_EMPTY)
+	else
 		put_values(line, f, entry, all, " ");
 	put_rare(line, f, entry);
 }
