@@ -70,6 +70,10 @@ struct kproc {
 	uint64_t next_stack;	/* where the next kernel stack is tried */
 	uint64_t rlim_stack;	/* bytes the main stack may grow to */
 	struct kthread *agent;	/* its stack lies in this space */
+	/* Limits that are ours and not the host's (os/misc.c), by RLIMIT_
+	 * number: those in limits_set have been set by the guest. */
+	uint32_t limits_set;
+	uint64_t limit_cur[16], limit_max[16];
 };
 
 /* One thread: at the top of its kernel stack, fs_base while in here. */
