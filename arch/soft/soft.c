@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* soft.c - the machine: RAM, page files, files, background work. */
+#include "arch/soft/soft.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+static struct soft *machine;
+
+struct soft *soft_machine(void)
+{
+	return machine;
+}
+
+/* Zeroed memory that costs nothing until it is touched. */
+static void *reserve(uint64_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		fwp_panic("no memory for the machine", __FILE__, __LINE__);
+	return p;
+}
+
+static void must_be_ok(enum fw_status status, int line)
+{
+	if (status != FW_OK)
+		fwp_panic(fw_status_text(status), __FILE__, line);
+}
+
+static void add_store(struct soft *s, uint64_t slots)
+{
+	struct soft_store *store;
+	unsigned file;
+
+	must_be_ok(fw_page_file_add(s->mm, s->keeper, slots, &file), __LINE__);
+	store = &s->stores[file];
+	store->slots = slots;
+	store->data = reserve(slots * FW_PAGE_SIZE);
+	store->written = reserve(slots);
+}
+
+struct soft *soft_create(const struct soft_config *config)
+{
+	struct fw_mm_config core = {
+		.nframes = config->nframes,
+		.user_min = config->user_min ? config->user_min : 1,
+		.user_top = config->user_top ? config->user_top
+					     : (fw_vpn)1 << 35,
+		.port_bytes = 64,
+	};
+	struct soft *s = calloc(1, sizeof(*s));
+
+	if (!s || machine)
+		fwp_panic("one machine at a time", __FILE__, __LINE__);
+	machine = s;
+	s->ram_bytes = config->nframes * FW_PAGE_SIZE;
+	s->ram = reserve(s->ram_bytes);
+	s->bus.base = s->ram;
+	s->bus.size = s->ram_bytes;
+	pthread_mutex_init(&s->keeper_lock, NULL);
+	pthread_mutex_init(&s->cpus_lock, NULL);
+	must_be_ok(fw_mm_init(s->ram, &core, &s->mm), __LINE__);
+	must_be_ok(fw_actor_create(s->mm, NULL, &s->keeper), __LINE__);
+	for (uint32_t i = 0; i < config->page_files; i++)
+		add_store(s, config->slots);
+	return s;
+}
+
+void soft_destroy(struct soft *s)
+{
+	for (unsigned i = 0; i < FW_MAX_PAGE_FILES; i++) {
+		struct soft_store *store = &s->stores[i];
+
+		if (!store->data)
+			continue;
+		munmap(store->data, store->slots * FW_PAGE_SIZE);
+		munmap(store->written, store->slots);
+	}
+	munmap(s->ram, s->ram_bytes);
+	pthread_mutex_destroy(&s->keeper_lock);
+	pthread_mutex_destroy(&s->cpus_lock);
+	free(s);
+	machine = NULL;
+}
+
+struct fw_section *soft_file(struct soft *s, void *data, uint64_t size,
+			     uint64_t *ret_cookie)
+{
+	struct fw_section_key key = {.dev = 1};
+	uint64_t i = 0;
+
+	while (i < SOFT_FILES && s->files[i].data)
+		i++;
+	if (i == SOFT_FILES)
+		fwp_panic("too many files", __FILE__, __LINE__);
+	key.ino = i + 1;
+	must_be_ok(fw_section_create(s->mm, s->keeper, &key,
+				     (size + FW_PAGE_MASK) >> FW_PAGE_SHIFT,
+				     &s->files[i].section),
+		   __LINE__);
+	s->files[i].data = data;
+	s->files[i].size = size;
+	*ret_cookie = i + 1;
+	return s->files[i].section;
+}
+
+void soft_actor_died(struct soft *s, struct fw_actor *actor)
+{
+	uint32_t n = s->n_dead;
+
+	if (n == SOFT_DEAD)
+		fwp_panic("too many deaths", __FILE__, __LINE__);
+	s->dead[n] = actor->id;
+	__atomic_store_n(&s->n_dead, n + 1, __ATOMIC_RELEASE);
+}
+
+void soft_background(struct soft *s)
+{
+	struct fw_pressure p;
+	unsigned done;
+
+	pthread_mutex_lock(&s->keeper_lock);
+	do {
+		fw_pressure(s->mm, &p);
+		done = 0;
+		if (p.want_write)
+			done += fw_write_modified(
+				s->mm, s->keeper,
+				p.want_write < 64 ? (unsigned)p.want_write
+						  : 64);
+		if (p.want_zero)
+			done += fw_zero_frames(s->mm, s->keeper, 64);
+	} while (done);
+	pthread_mutex_unlock(&s->keeper_lock);
+}
+
+static void print_line(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "# verify: %s\n", line);
+}
+
+unsigned soft_verify(struct soft *s)
+{
+	return fw_verify(s->mm, s->keeper, print_line, NULL);
+}
