@@ -7,7 +7,6 @@
  */
 #include "prog.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/time.h>

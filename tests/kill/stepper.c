@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stepper [-k KILLS] [-n FROM[:STRIDE]] [-l LIMIT] [-o OP] -- COMMAND ...
+ *
+ * COMMAND runs victim under faultwise (README). For each operation: one
+ * attempt steps through all of it and counts the instructions in the kernel
+ * half; further ones are killed after instruction FROM, FROM + STRIDE, ...
+ * or, with -k, KILLS of them spread evenly. LIMIT bounds how deep it looks.
+ * Each operation has a run of its own, whose exit status must be 0. TAP.
+ */
+#include "gate.h"
+#include "tests/programs/prog.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+
+#define KERNEL_FROM 0x780000000000ul
+#define KERNEL_TO 0x780010000000ul
+#define PATIENCE_MS 30000
+#define SLOW_US 10000 /* what recovery may take, of nine in ten */
+#define MAX_KILLS 100000
+
+static const char *const op_name[] = {
+#define X(op, name) name,
+	KILL_OPS(X)
+#undef X
+};
+
+struct run {
+	pid_t front;
+	int to;		/* its stdin */
+	int from;	/* its stdout */
+	char text[256]; /* what was read of it, not yet taken */
+	size_t have;
+};
+
+enum end { KILLED, COMPLETED, ENDED, STUCK };
+
+static unsigned long from_n = 1, stride, kills = 12, limit = 40000;
+static unsigned slow[MAX_KILLS];
+static unsigned n_slow;
+
+/* ---- the run ---------------------------------------------------------- */
+
+static void start_run(struct run *run, char **command)
+{
+	int in[2], out[2];
+
+	must(!pipe2(in, O_CLOEXEC) && !pipe2(out, O_CLOEXEC));
+	run->front = fork();
+	must(run->front >= 0);
+	if (!run->front) {
+		must(dup2(in[0], 0) == 0 && dup2(out[1], 1) == 1);
+		execv(command[0], command);
+		_exit(127);
+	}
+	must(!close(in[0]) && !close(out[1]));
+	run->to = in[1];
+	run->from = out[0];
+	run->have = 0;
+}
+
+/* A line of the driver's into `line`; false when none comes. */
+static bool read_line(struct run *run, char *line, size_t size)
+{
+	struct pollfd p = {.fd = run->from, .events = POLLIN};
+	char *end;
+	ssize_t n;
+
+	while (!(end = memchr(run->text, '\n', run->have))) {
+		if (run->have == sizeof(run->text) ||
+		    poll(&p, 1, PATIENCE_MS) != 1)
+			return false;
+		n = read(run->from, run->text + run->have,
+			 sizeof(run->text) - run->have);
+		if (n <= 0)
+			return false;
+		run->have += (size_t)n;
+	}
+	n = end - run->text;
+	snprintf(line, size, "%.*s", (int)n, run->text);
+	run->have -= (size_t)n + 1;
+	memmove(run->text, end + 1, run->have);
+	return true;
+}
+
+/* Its exit status, after the driver has checked everything. */
+static int end_run(struct run *run, bool broken)
+{
+	char line[64];
+	int st = -1;
+
+	must(!close(run->to));
+	if (!broken && (!read_line(run, line, sizeof(line)) ||
+			strcmp(line, "end")))
+		printf("# the driver did not come to its end\n");
+	if (broken)
+		kill(run->front, SIGTERM);
+	for (unsigned i = 0; i < PATIENCE_MS / 10; i++) {
+		pid_t got = waitpid(run->front, &st, WNOHANG);
+
+		if (got == run->front)
+			break;
+		usleep(10000);
+		if (i == PATIENCE_MS / 20)
+			kill(run->front, SIGKILL);
+	}
+	must(!close(run->from));
+	return outcome(st);
+}
+
+/* ---- one victim ------------------------------------------------------- */
+
+static bool at_gate(pid_t pid, unsigned long number,
+		    struct user_regs_struct *regs)
+{
+	if (ptrace(PTRACE_GETREGS, pid, NULL, regs))
+		return false;
+	return regs->rip < KERNEL_FROM && regs->r15 == number;
+}
+
+/* waitpid that gives up: a step may be a call that blocks. */
+static bool wait_stop(pid_t pid, int *st)
+{
+	uint64_t until = now_ns() + (uint64_t)PATIENCE_MS * 1000000;
+	unsigned spins = 0;
+
+	while (waitpid(pid, st, __WALL | WNOHANG) != pid) {
+		if (++spins > 200)
+			usleep(50);
+		else
+			sched_yield();
+		if (now_ns() > until)
+			return false;
+	}
+	return true;
+}
+
+/* Both on one processor: a step is then two switches and no wake-up. */
+static void share_processor(pid_t pid)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	sched_setaffinity(pid, sizeof(set), &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void any_processor(void)
+{
+	cpu_set_t set;
+
+	memset(&set, 0xff, sizeof(set));
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static bool seize(pid_t pid, long options)
+{
+	return !ptrace(PTRACE_SEIZE, pid, NULL, options);
+}
+
+/* Stops the victim at its first gate and opens it. */
+static bool take_at_gate(pid_t pid, long options)
+{
+	struct user_regs_struct regs;
+	int st;
+
+	if (!seize(pid, options))
+		return false;
+	for (unsigned i = 0; i < PATIENCE_MS; i++) {
+		ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+		if (!wait_stop(pid, &st) || !WIFSTOPPED(st))
+			return false;
+		if (at_gate(pid, GATE_BEFORE, &regs)) {
+			regs.rax = 1;
+			return !ptrace(PTRACE_SETREGS, pid, NULL, &regs);
+		}
+		st = WSTOPSIG(st) == SIGTRAP ? 0 : WSTOPSIG(st);
+		ptrace(PTRACE_CONT, pid, NULL, st);
+		usleep(1000);
+	}
+	return false;
+}
+
+static pid_t new_child(pid_t pid)
+{
+	unsigned long message = 0;
+	int st;
+
+	if (ptrace(PTRACE_GETEVENTMSG, pid, NULL, &message))
+		return 0;
+	return wait_stop((pid_t)message, &st) ? (pid_t)message : 0;
+}
+
+/* What to give to the next step for a stop; *pid may become the child's. */
+static int handle_stop(pid_t *pid, int st, bool follow)
+{
+	int event = st >> 16;
+
+	if (event == PTRACE_EVENT_FORK) {
+		pid_t child = new_child(*pid);
+
+		if (child && follow) {
+			ptrace(PTRACE_DETACH, *pid, NULL, NULL);
+			*pid = child;
+		} else if (child) {
+			ptrace(PTRACE_DETACH, child, NULL, NULL);
+		}
+	}
+	if (event || WSTOPSIG(st) == SIGTRAP)
+		return 0;
+	return WSTOPSIG(st);
+}
+
+static enum end kill_here(pid_t pid)
+{
+	int st;
+
+	kill(pid, SIGKILL);
+	do {
+		if (!wait_stop(pid, &st))
+			return STUCK;
+	} while (WIFSTOPPED(st));
+	return KILLED;
+}
+
+/*
+ * Steps until instruction n of the kernel half, counted from where it is, and
+ * kills there. *ret_n is how many there were.
+ */
+static enum end step(pid_t pid, unsigned long n, bool follow,
+		     unsigned long *ret_n)
+{
+	struct user_regs_struct regs;
+	bool following = follow;
+	int signal = 0, st;
+
+	for (*ret_n = 0;;) {
+		pid_t before = pid;
+
+		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, signal) ||
+		    !wait_stop(pid, &st))
+			return STUCK;
+		if (!WIFSTOPPED(st))
+			return ENDED;
+		signal = handle_stop(&pid, st, following);
+		if (pid != before) {
+			*ret_n = 0;
+			following = false;
+		}
+		if (at_gate(pid, GATE_AFTER, &regs)) {
+			ptrace(PTRACE_DETACH, pid, NULL, NULL);
+			return COMPLETED;
+		}
+		if (following || regs.rip < KERNEL_FROM ||
+		    regs.rip >= KERNEL_TO)
+			continue;
+		if (++*ret_n >= n)
+			return kill_here(pid);
+	}
+}
+
+/* Opens the last gate, if the victim came to it, so that it ends. */
+static void let_go(pid_t pid)
+{
+	struct user_regs_struct regs;
+	int st;
+
+	for (unsigned i = 0; i < 1000 && seize(pid, 0); i++) {
+		ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+		if (!wait_stop(pid, &st) || !WIFSTOPPED(st))
+			return;
+		if (at_gate(pid, GATE_AFTER, &regs) ||
+		    at_gate(pid, GATE_BEFORE, &regs)) {
+			regs.rax = 1;
+			regs.r15 = 0;
+			ptrace(PTRACE_SETREGS, pid, NULL, &regs);
+		}
+		st = WSTOPSIG(st) == SIGTRAP ? 0 : WSTOPSIG(st);
+		ptrace(PTRACE_DETACH, pid, NULL, st);
+		usleep(500);
+	}
+}
+
+/* The agent of a process: its child of the same memory. */
+static pid_t agent_of(pid_t pid)
+{
+	DIR *d = opendir("/proc");
+	pid_t found = 0;
+
+	must(d);
+	for (struct dirent *e; (e = readdir(d));) {
+		char path[300], text[512];
+		FILE *f;
+		char *at;
+
+		if (e->d_name[0] < '0' || e->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/stat", e->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		if (fgets(text, sizeof(text), f) && (at = strrchr(text, ')')))
+			if (atoi(at + 4) == pid)
+				found = atoi(e->d_name);
+		fclose(f);
+	}
+	closedir(d);
+	return found;
+}
+
+/* ---- attempts --------------------------------------------------------- */
+
+static enum end step_agent(pid_t victim, unsigned long n, unsigned long *ret)
+{
+	struct user_regs_struct regs;
+	pid_t agent = agent_of(victim);
+	int st;
+
+	if (!agent || !take_at_gate(victim, 0))
+		return STUCK;
+	if (!at_gate(victim, GATE_BEFORE, &regs))
+		return STUCK;
+	regs.rax = 0; /* the gate stays shut: the victim is idle */
+	ptrace(PTRACE_SETREGS, victim, NULL, &regs);
+	ptrace(PTRACE_DETACH, victim, NULL, NULL);
+	if (!seize(agent, 0))
+		return STUCK;
+	ptrace(PTRACE_INTERRUPT, agent, NULL, NULL);
+	if (!wait_stop(agent, &st) || !WIFSTOPPED(st))
+		return STUCK;
+	return step(agent, n, false, ret);
+}
+
+/* One victim, killed after n instructions. False when the run is broken. */
+static bool try_one(struct run *run, enum kill_op op, unsigned long n,
+		    enum end *ret_end, unsigned long *ret_n)
+{
+	long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEEXEC;
+	char line[64];
+	int pid, ended;
+	unsigned us;
+
+	if (dprintf(run->to, "%d\n", op) < 0 ||
+	    !read_line(run, line, sizeof(line)) ||
+	    sscanf(line, "pid %d", &pid) != 1)
+		return false;
+	*ret_n = 0;
+	share_processor(pid);
+	if (op == OP_AGENT)
+		*ret_end = step_agent(pid, n, ret_n);
+	else if (take_at_gate(pid, options))
+		*ret_end = step(pid, n, op == OP_FORK_CHILD, ret_n);
+	else
+		*ret_end = STUCK;
+	any_processor();
+	let_go(pid);
+	if (!read_line(run, line, sizeof(line)) ||
+	    sscanf(line, "done %d %u", &ended, &us) != 2)
+		return false;
+	if (*ret_end == KILLED && n_slow < MAX_KILLS)
+		slow[n_slow++] = us;
+	return *ret_end != STUCK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sweeps one operation; true when all went well. */
+static bool sweep(enum kill_op op, char **command)
+{
+	struct run run;
+	unsigned long length = 0, n, at = 0, killed = 0, by;
+	enum end end = STUCK;
+	bool good;
+	int status;
+
+	n_slow = 0;
+	start_run(&run, command);
+	good = try_one(&run, op, limit, &end, &length);
+	by = stride ? stride : length / kills + 1;
+	for (n = from_n; good && n < length; n += by) {
+		good = try_one(&run, op, n, &end, &at);
+		killed += good && end == KILLED;
+	}
+	if (!good)
+		printf("# %s: broken at instruction %lu (end %d after %lu)\n",
+		       op_name[op], n, end, at);
+	status = end_run(&run, !good);
+	if (status)
+		printf("# %s: the run ended with %d\n", op_name[op], status);
+	qsort(slow, n_slow, sizeof(*slow), by_value);
+	printf("# %s: %lu instructions, %lu kills, slowest touch after one:"
+	       " median %u us, 90%% %u us, worst %u us\n",
+	       op_name[op], length, killed, n_slow ? slow[n_slow / 2] : 0,
+	       n_slow ? slow[n_slow * 9 / 10] : 0,
+	       n_slow ? slow[n_slow - 1] : 0);
+	if (n_slow && slow[n_slow * 9 / 10] > SLOW_US) {
+		printf("# recovery took too long\n");
+		good = false;
+	}
+	return good && !status && killed;
+}
+
+int main(int argc, char **argv)
+{
+	const char *only = NULL;
+	int c, number = 0, failed = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	while ((c = getopt(argc, argv, "+k:n:l:o:")) != -1) {
+		if (c == 'k')
+			kills = strtoul(optarg, NULL, 0);
+		else if (c == 'l')
+			limit = strtoul(optarg, NULL, 0);
+		else if (c == 'o')
+			only = optarg;
+		else if (c == 'n' &&
+			 sscanf(optarg, "%lu:%lu", &from_n, &stride) == 1)
+			stride = 1;
+	}
+	must(optind < argc && kills > 0);
+	for (int op = 0; op < KILL_OPS_COUNT; op++) {
+		bool good;
+
+		if (only && strcmp(only, op_name[op]))
+			continue;
+		good = sweep((enum kill_op)op, argv + optind);
+		failed |= !good;
+		printf("%sok %d - %s\n", good ? "" : "not ", ++number,
+		       op_name[op]);
+	}
+	printf("1..%d\n", number);
+	return failed;
+}

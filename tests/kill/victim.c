@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * victim - the guest side of the kill test (README). Reads the number of an
+ * operation from stdin, forks a victim that performs it, says "pid P" and,
+ * when the victim is gone, "done OUTCOME MICROSECONDS": how it ended and how
+ * long the driver's slowest touch of its own memory took right after. At the
+ * end of stdin all memory is checked.
+ */
+#include "gate.h"
+#include "tests/programs/prog.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+
+#define COLD (16 * MIB)	 /* written once: lies in the page file */
+#define WARM (3 * MIB)	 /* the driver's, touched after every kill */
+#define CHURN (8 * MIB)	 /* the neighbour's */
+#define SHARED (1 * MIB) /* everybody's */
+
+static uint64_t *cold, *warm, *shared;
+static uint64_t attempt;
+
+static void fill(uint64_t *m, size_t bytes, uint64_t salt)
+{
+	for (size_t i = 0; i < bytes / 8; i += 64)
+		m[i] = mix(i ^ salt);
+}
+
+static void check(const uint64_t *m, size_t bytes, uint64_t salt)
+{
+	for (size_t i = 0; i < bytes / 8; i += 64)
+		must(m[i] == mix(i ^ salt));
+}
+
+static size_t some_page(size_t bytes)
+{
+	return mix(attempt ^ 77) % (bytes / PAGE);
+}
+
+/* A few milliseconds of work, a nap, for ever: keeps frames moving. */
+static _Noreturn void neighbour(void)
+{
+	uint64_t *m = map_anon(CHURN, 0);
+	uint64_t r = 1;
+
+	fill(m, CHURN, 3);
+	for (;;) {
+		for (unsigned i = 0; i < 100; i++) {
+			size_t k = (r = mix(r)) % (CHURN / 512) * 64;
+
+			must(m[k] == mix(k ^ 3));
+			m[k] = mix(k ^ 3);
+			k = r % (SHARED / 512) * 64;
+			must(shared[k] == mix(k ^ 9));
+			shared[k] = mix(k ^ 9);
+		}
+		usleep(1000);
+	}
+}
+
+static void do_fork(void)
+{
+	pid_t pid;
+
+	gate(GATE_BEFORE);
+	pid = (pid_t)syscall(SYS_fork);
+	if (!pid)
+		syscall(SYS_exit_group, 0);
+	gate(GATE_AFTER);
+	must(pid > 0);
+	waitpid(pid, NULL, 0);
+}
+
+static void do_exec(void)
+{
+	char *argv[] = {"victim", "after-exec", NULL}, *none[] = {NULL};
+
+	gate(GATE_BEFORE);
+	syscall(SYS_execve, "/proc/self/exe", argv, none);
+	must(0);
+}
+
+/* Fresh pages, more of them than there are frames to spare. */
+static void do_fresh(size_t before, size_t pages)
+{
+	volatile char *m = map_anon(before + pages * PAGE, 0);
+
+	for (size_t i = 0; i < before; i += PAGE)
+		m[i] = 1;
+	gate(GATE_BEFORE);
+	for (size_t i = 0; i < pages; i++)
+		m[before + i * PAGE] = 1;
+	gate(GATE_AFTER);
+}
+
+static void do_touch(volatile uint64_t *word, bool write)
+{
+	gate(GATE_BEFORE);
+	if (write)
+		*word = 1;
+	else
+		(void)*word;
+	gate(GATE_AFTER);
+}
+
+static void do_mapping(bool unmap)
+{
+	char *m = map_anon(64 * PAGE, 0);
+
+	for (size_t i = 0; i < 64; i += 3)
+		m[i * PAGE] = 1;
+	gate(GATE_BEFORE);
+	if (unmap)
+		syscall(SYS_munmap, m, 64 * PAGE);
+	else
+		syscall(SYS_mmap, NULL, 64 * PAGE, PROT_READ,
+			MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+	gate(GATE_AFTER);
+}
+
+/* A page of ours that has just left the working set. */
+static void do_transition(void)
+{
+	uint64_t *m = map_anon(64 * PAGE, 0);
+
+	fill(m, 64 * PAGE, attempt);
+	madvise(m, 64 * PAGE, MADV_PAGEOUT);
+	do_touch(m + 5 * 512, true);
+}
+
+static void do_agent(void)
+{
+	uint64_t *m = map_anon(4 * MIB, 0);
+
+	fill(m, 4 * MIB, attempt);
+	gate(GATE_BEFORE);
+	check(m, 4 * MIB, attempt);
+	gate(GATE_AFTER);
+}
+
+static _Noreturn void victim(enum kill_op op)
+{
+	switch (op) {
+	case OP_DEMAND_ZERO:
+		do_touch(map_anon(64 * PAGE, 0), true);
+		break;
+	case OP_TRANSITION:
+		do_transition();
+		break;
+	case OP_COW:
+		do_touch(warm + some_page(WARM) * 512 + 8, true);
+		break;
+	case OP_PAGE_IN:
+		do_touch(cold + some_page(COLD) * 512, false);
+		break;
+	case OP_TRIM:
+		do_fresh(6 * MIB, 64);
+		break;
+	case OP_WRITE_OUT:
+		do_fresh(12 * MIB, 256);
+		break;
+	case OP_MMAP:
+	case OP_MUNMAP:
+		do_mapping(op == OP_MUNMAP);
+		break;
+	case OP_FORK_PARENT:
+	case OP_FORK_CHILD:
+		do_fork();
+		break;
+	case OP_EXEC:
+		do_exec();
+		break;
+	case OP_EXIT:
+		gate(GATE_BEFORE);
+		syscall(SYS_exit_group, 0);
+		break;
+	case OP_AGENT:
+		do_agent();
+		break;
+	case KILL_OPS_COUNT:
+		break;
+	}
+	_exit(0);
+}
+
+/* The slowest of many touches, in microseconds. */
+static unsigned long go_on(void)
+{
+	uint64_t slowest = 0;
+
+	for (unsigned i = 0; i < 200; i++) {
+		uint64_t r = mix(attempt << 20 | i), start = now_ns(), took;
+		size_t k = r % (WARM / 512) * 64;
+
+		must(warm[k] == mix(k ^ 2));
+		warm[k] = mix(k ^ 2);
+		k = r % (SHARED / 512) * 64;
+		must(shared[k] == mix(k ^ 9));
+		took = now_ns() - start;
+		if (took > slowest)
+			slowest = took;
+	}
+	return slowest / 1000;
+}
+
+static void serve(enum kill_op op)
+{
+	pid_t pid = fork();
+	int ended;
+
+	must(pid >= 0);
+	if (!pid)
+		victim(op);
+	printf("pid %d\n", (int)pid);
+	fflush(stdout);
+	ended = wait_for(pid);
+	printf("done %d %lu\n", ended, go_on());
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	char line[32];
+	pid_t other;
+
+	if (argc > 1 && !strcmp(argv[1], "after-exec")) {
+		gate(GATE_AFTER);
+		return 0;
+	}
+	cold = map_anon(COLD, 0);
+	warm = map_anon(WARM, 0);
+	shared = map_anon(SHARED, 1);
+	fill(cold, COLD, 1);
+	fill(warm, WARM, 2);
+	fill(shared, SHARED, 9);
+	other = fork();
+	must(other >= 0);
+	if (!other)
+		neighbour();
+	while (fgets(line, sizeof(line), stdin)) {
+		attempt++;
+		serve((enum kill_op)atoi(line));
+	}
+	must(!kill(other, SIGKILL));
+	must(wait_for(other) == 1000 + SIGKILL);
+	check(cold, COLD, 1);
+	check(warm, WARM, 2);
+	check(shared, SHARED, 9);
+	printf("end\n");
+	return 0;
+}
