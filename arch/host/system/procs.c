@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * procs.c - the guests' records, seen from the system process.
+ *
+ * A guest that dies is cleaned up by its agent. Here is what happens when
+ * the agent died, before or after its guest: a guest without an agent is
+ * ended (its pages could not be taken from it any more), and what a dead
+ * guest without an agent left behind is given back. A record is touched only
+ * when nobody else can do so: guest and agents dead, for a while.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "arch/host/lock.h"
+#include "arch/host/system/system.h"
+
+#define MAX_SEEN 512
+#define MAX_SUSPECTS 64
+#define GRACE_MS 200
+
+/* What a record said when it was listed. */
+struct seen {
+	struct fw_proc *proc;
+	uint32_t pid;
+	struct fw_space *space, *old_space;
+};
+
+/* Dead guests, and since when they are known to be. */
+static struct suspect {
+	struct fw_proc *proc;
+	uint32_t pid;
+	uint64_t since_ms;
+} suspects[MAX_SUSPECTS];
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* A writer that died may have left backward links undone; forward links
+ * alone decide who is in the list. */
+static void procs_lock(struct fw_run *run, struct fw_actor *actor)
+{
+	struct fw_proc *prev = NULL;
+
+	if (!fwp_lock(&run->procs_lock, actor ? actor->id : 0))
+		return;
+	for (struct fw_proc *p = run->procs; p; prev = p, p = p->next)
+		p->prev = prev;
+}
+
+static unsigned look(struct fw_run *run, struct fw_actor *actor,
+		     struct seen *seen, unsigned max)
+{
+	unsigned n = 0;
+
+	procs_lock(run, actor);
+	for (struct fw_proc *p = run->procs; p && n < max; p = p->next)
+		seen[n++] = (struct seen){
+			.proc = p,
+			.pid = p->pid,
+			.space = p->space,
+			.old_space = p->old_space,
+		};
+	fwp_unlock(&run->procs_lock);
+	return n;
+}
+
+unsigned procs_list(struct fw_run *run, struct fw_actor *actor, uint32_t *pids,
+		    unsigned max)
+{
+	unsigned n = 0;
+
+	procs_lock(run, actor);
+	for (struct fw_proc *p = run->procs; p && n < max; p = p->next)
+		pids[n++] = p->pid;
+	fwp_unlock(&run->procs_lock);
+	return n;
+}
+
+bool procs_known(struct fw_run *run, struct fw_actor *actor, uint32_t pid)
+{
+	struct fw_proc *p;
+
+	procs_lock(run, actor);
+	for (p = run->procs; p && p->pid != pid; p = p->next)
+		;
+	fwp_unlock(&run->procs_lock);
+	return p;
+}
+
+unsigned procs_kill(struct fw_run *run, struct fw_actor *actor)
+{
+	uint32_t pids[MAX_SEEN];
+	unsigned left = 0, n = procs_list(run, actor, pids, MAX_SEEN);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!task_state(pids[i]) || !task_is_ours(pids[i]))
+			continue;
+		kill((pid_t)pids[i], SIGKILL);
+		left++;
+	}
+	return left;
+}
+
+/* ---- cleaning up ----------------------------------------------------------
+ */
+
+static bool agent_dead(struct fw_space *space)
+{
+	struct fw_space_port *sp = fw_space_port(space);
+
+	if (!sp->agent_pid || lockw_owner_died(&sp->life))
+		return true;
+	return !task_state(sp->agent_pid);
+}
+
+/* Kills a living guest whose agent died under it; true when it did. */
+static bool end_orphan(const struct seen *s, void (*say)(const char *line))
+{
+	struct fw_space_port *sp;
+	char text[160];
+
+	if (!s->space)
+		return false;
+	sp = fw_space_port(s->space);
+	if (!sp->agent_pid || sp->gone || sp->owner_pid != s->pid ||
+	    !agent_dead(s->space))
+		return false;
+	/* It may have gone over to a new space meanwhile. */
+	if (s->proc->space != s->space || s->proc->pid != s->pid ||
+	    !task_is_ours(s->pid))
+		return false;
+	kill((pid_t)s->pid, SIGKILL);
+	snprintf(text, sizeof(text),
+		 "process %u was ended: its agent (process %u), which gives up "
+		 "its memory on demand, has died",
+		 s->pid, sp->agent_pid);
+	say(text);
+	return true;
+}
+
+/* True when this guest has been known to be dead for the time of grace. */
+static bool long_dead(const struct seen *s)
+{
+	struct suspect *free_one = NULL;
+
+	for (unsigned i = 0; i < MAX_SUSPECTS; i++) {
+		struct suspect *x = &suspects[i];
+
+		if (x->proc == s->proc && x->pid == s->pid) {
+			if (now_ms() - x->since_ms < GRACE_MS)
+				return false;
+			x->proc = NULL;
+			return true;
+		}
+		if (!x->proc || now_ms() - x->since_ms > 20 * GRACE_MS)
+			free_one = x;
+	}
+	if (free_one)
+		*free_one = (struct suspect){s->proc, s->pid, now_ms()};
+	return false;
+}
+
+struct collect {
+	uint32_t pid, agent, n;
+	uint32_t system; /* whose actors are not dead */
+	struct fw_actor *found[32];
+};
+
+static void collect_actor(struct fw_actor *actor, void *arg)
+{
+	struct collect *c = arg;
+
+	if (actor->host_pid == c->system || c->n == 32)
+		return;
+	if (!c->pid || actor->host_pid == c->pid ||
+	    (c->agent && actor->host_pid == c->agent))
+		c->found[c->n++] = actor;
+}
+
+/* Reaps the actors of two dead processes, or with pid 0 all but our own. */
+static void reap_actors(struct fw_mm *mm, struct fw_actor *actor, uint32_t pid,
+			uint32_t agent)
+{
+	struct collect c = {
+		.pid = pid,
+		.agent = agent,
+		.system = actor->host_pid,
+	};
+
+	do {
+		c.n = 0;
+		fw_actor_each(mm, actor, collect_actor, &c);
+		for (uint32_t i = 0; i < c.n; i++)
+			fw_actor_reap(mm, actor, c.found[i]);
+	} while (c.n == 32);
+}
+
+/* True when some other record lives in this space (a vfork child). */
+static bool space_shared(struct fw_run *run, struct fw_actor *actor,
+			 struct fw_proc *not_this, struct fw_space *space)
+{
+	struct fw_proc *p;
+
+	procs_lock(run, actor);
+	for (p = run->procs; p; p = p->next)
+		if (p != not_this && p->space == space && task_state(p->pid))
+			break;
+	fwp_unlock(&run->procs_lock);
+	return p;
+}
+
+static void remove_record(struct fw_mm *mm, struct fw_run *run,
+			  struct fw_actor *actor, struct fw_proc *proc)
+{
+	struct fw_proc **link = &run->procs;
+	bool found;
+
+	procs_lock(run, actor);
+	while (*link && *link != proc)
+		link = &(*link)->next;
+	found = *link;
+	if (found) {
+		proc->state = FW_PROC_DEAD;
+		__atomic_store_n(link, proc->next, __ATOMIC_SEQ_CST);
+		if (proc->next)
+			proc->next->prev = proc->prev;
+		__atomic_sub_fetch(&run->n_procs, 1, __ATOMIC_SEQ_CST);
+	}
+	fwp_unlock(&run->procs_lock);
+	if (found)
+		fw_kfree(mm, actor, proc, sizeof(*proc));
+}
+
+/* Lets other records of a space that is about to go forget it. */
+static void forget_space(struct fw_run *run, struct fw_actor *actor,
+			 struct fw_space *space)
+{
+	procs_lock(run, actor);
+	for (struct fw_proc *p = run->procs; p; p = p->next) {
+		if (p->space == space)
+			p->space = NULL;
+		if (p->old_space == space)
+			p->old_space = NULL;
+	}
+	fwp_unlock(&run->procs_lock);
+}
+
+/* Gives back all that a dead guest and its dead agents had. */
+static void clean_one(struct fw_mm *mm, struct fw_run *run,
+		      struct fw_actor *actor, const struct seen *s)
+{
+	struct fw_space *spaces[2] = {s->old_space, s->space};
+
+	reap_actors(mm, actor, s->pid, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct fw_space *space = spaces[i];
+		uint32_t agent;
+
+		if (!space || (i && space == spaces[0]) ||
+		    space_shared(run, actor, s->proc, space))
+			continue;
+		agent = fw_space_port(space)->agent_pid;
+		reap_actors(mm, actor, s->pid, agent);
+		forget_space(run, actor, space);
+		fw_space_destroy(mm, actor, space);
+		if (agent)
+			__atomic_sub_fetch(&run->n_agents, 1, __ATOMIC_SEQ_CST);
+	}
+	remove_record(mm, run, actor, s->proc);
+}
+
+static bool agents_dead(const struct seen *s)
+{
+	return (!s->space || agent_dead(s->space)) &&
+	       (!s->old_space || agent_dead(s->old_space));
+}
+
+unsigned procs_clean(struct fw_mm *mm, struct fw_run *run,
+		     struct fw_actor *actor, bool all,
+		     void (*say)(const char *line))
+{
+	static struct seen seen[MAX_SEEN];
+	unsigned lost = 0, n = look(run, actor, seen, MAX_SEEN);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct seen *s = &seen[i];
+
+		if (all) {
+			clean_one(mm, run, actor, s);
+			continue;
+		}
+		if (task_state(s->pid)) {
+			lost += end_orphan(s, say);
+			continue;
+		}
+		if (agents_dead(s) && long_dead(s))
+			clean_one(mm, run, actor, s);
+	}
+	if (all)
+		reap_actors(mm, actor, 0, 0);
+	return lost;
+}

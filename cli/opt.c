@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * opt.c - the options of `faultwise run`, from one table: parsing, help and
+ * did-you-mean.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum option_id {
+	OPT_MEMORY,
+	OPT_STORE,
+	OPT_QUIET,
+	OPT_STAT,
+	OPT_CHECK,
+	OPT_HELP
+};
+
+static const struct option {
+	enum option_id id;
+	char letter; /* 0: none */
+	const char *name;
+	const char *arg; /* NULL: takes none */
+	const char *text;
+} options[] = {
+	{OPT_MEMORY, 'm', "memory", "SIZE",
+	 "RAM for the program and all it starts, tables included:\n"
+	 "64M, 1.5G, 16384p (pages), bytes. Least: 8M. Default:\n"
+	 "half of the memory that is available"},
+	{OPT_STORE, 'b', "backing", "file:PATH[,SIZE][,tmpfs]",
+	 "page file: where pages go that do not fit. PATH is a file,\n"
+	 "a folder (for a nameless file in it) or a block device;\n"
+	 "may be given up to 16 times. Default: file:/var/tmp"},
+	{OPT_QUIET, 'q', "quiet", NULL, "no summary at the end"},
+	{OPT_STAT, 0, "stat", "FILE", "write the summary to FILE as JSON"},
+	{OPT_CHECK, 0, "check", NULL,
+	 "verify all of the memory manager's records every second\n"
+	 "and at the end; a discrepancy makes the exit status 125"},
+	{OPT_HELP, 'h', "help", NULL, "this text"},
+};
+#define N_OPTIONS (sizeof(options) / sizeof(*options))
+
+static const char *const verbs[] = {"run", "help", "version"};
+#define N_VERBS (sizeof(verbs) / sizeof(*verbs))
+
+static const char *const help_general =
+	"faultwise runs programs under a demand-paged virtual memory manager\n"
+	"of its own, in as much RAM as you say.\n"
+	"\n"
+	"  faultwise run -m 256M -- python3 big.py  in 256 MiB of RAM; what\n"
+	"                                           does not fit is paged\n"
+	"  faultwise run -q -- make                 without the summary\n"
+	"  faultwise run --stat s.json -- ./prog    the summary as JSON\n"
+	"\n"
+	"Verbs:\n"
+	"  run        run a program\n"
+	"  help VERB  tell about a verb\n"
+	"  version    print the version\n";
+
+static const char *const help_run =
+	"faultwise run [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
+	"\n"
+	"  faultwise run -m 256M -- python3 big.py\n"
+	"  faultwise run -m 64M -b file:/mnt/disk/page,4G -- ./prog\n"
+	"\n"
+	"Options:\n";
+
+static const char *const help_status =
+	"\n"
+	"The exit status is the program's; when a signal ended it, faultwise\n"
+	"ends by the same one. 125: faultwise failed. 126: the program cannot\n"
+	"be executed. 127: there is no such program.\n"
+	"A program runs with your rights, as it would without faultwise, but\n"
+	"setuid programs gain nothing. Use `sudo faultwise run`.\n";
+
+static void help_option(const struct option *o)
+{
+	char head[64];
+
+	if (o->letter)
+		snprintf(head, sizeof(head), "-%c, --%s%s%s", o->letter,
+			 o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+	else
+		snprintf(head, sizeof(head), "    --%s%s%s", o->name,
+			 o->arg ? " " : "", o->arg ? o->arg : "");
+	printf(strlen(head) > 19 ? "  %s\n%22s" : "  %-20s", head, "");
+	for (const char *at = o->text; *at; at++) {
+		putchar(*at);
+		if (*at == '\n')
+			printf("%22s", "");
+	}
+	putchar('\n');
+}
+
+int help(const char *verb)
+{
+	if (!verb) {
+		fputs(help_general, stdout);
+		return 0;
+	}
+	if (strcmp(verb, "run"))
+		return !strcmp(verb, "help") || !strcmp(verb, "version")
+			       ? help(NULL)
+			       : unknown_verb(verb);
+	fputs(help_run, stdout);
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		help_option(&options[i]);
+	fputs(help_status, stdout);
+	return 0;
+}
+
+int unknown_verb(const char *verb)
+{
+	const char *meant = nearest(verb, verbs, N_VERBS);
+
+	if (meant)
+		return fail(EXIT_US,
+			    "there is no verb '%s'. Did you mean '%s'?", verb,
+			    meant);
+	return fail(EXIT_US,
+		    "there is no verb '%s'. To run a program: "
+		    "faultwise run -- %s",
+		    verb, verb);
+}
+
+/* ---- values ---------------------------------------------------------------
+ */
+
+static int set_memory(struct run_options *o, const char *value)
+{
+	if (!parse_size(value, &o->ram_bytes))
+		return fail(EXIT_US,
+			    "-m %s: that is not a size. Give it as 64M, 1.5G, "
+			    "16384p (pages) or bytes.",
+			    value);
+	if (o->ram_bytes < MIN_RAM)
+		return fail(EXIT_US,
+			    "-m %s: %s is too little: the tables and a working "
+			    "set must fit. Give at least 8M.",
+			    value, size_text(o->ram_bytes));
+	if (o->ram_bytes > FW_RAM_MAX)
+		return fail(EXIT_US,
+			    "-m %s: that is too much. Give at most "
+			    "4T.",
+			    value);
+	o->ram_bytes &= ~FW_PAGE_MASK;
+	return 0;
+}
+
+/* One part of a page file's description behind its path. */
+static int set_store_part(struct store_option *s, const char *part)
+{
+	if (!strcmp(part, "tmpfs"))
+		s->tmpfs = true;
+	else if (!parse_size(part, &s->bytes) || !s->bytes)
+		return fail(EXIT_US,
+			    "-b file:%s: '%s' is neither a size nor 'tmpfs'. "
+			    "Say file:PATH,4G.",
+			    s->path, part);
+	return 0;
+}
+
+static int set_store(struct run_options *o, const char *value)
+{
+	struct store_option *s = &o->stores[o->n_stores];
+	char *part, *next;
+	int status = 0;
+
+	if (strncmp(value, "file:", 5) || !value[5])
+		return fail(EXIT_US,
+			    "-b %s: that kind of page file is not known. Say "
+			    "-b file:PATH or -b file:PATH,SIZE.",
+			    value);
+	if (o->n_stores == FW_MAX_PAGE_FILES)
+		return fail(EXIT_US,
+			    "-b %s: there are %d page files already. "
+			    "Give fewer and larger ones.",
+			    value, FW_MAX_PAGE_FILES);
+	if (strlen(value + 5) >= sizeof(s->path))
+		return fail(EXIT_US, "-b: the path of a page file is too long. "
+				     "Name it by a shorter path.");
+	strcpy(s->path, value + 5);
+	part = strchr(s->path, ',');
+	if (part)
+		*part++ = '\0';
+	for (; part && !status; part = next) {
+		next = strchr(part, ',');
+		if (next)
+			*next++ = '\0';
+		status = set_store_part(s, part);
+	}
+	o->n_stores++;
+	return status;
+}
+
+static int set_option(struct run_options *o, const struct option *option,
+		      const char *value)
+{
+	switch (option->id) {
+	case OPT_MEMORY:
+		return set_memory(o, value);
+	case OPT_STORE:
+		return set_store(o, value);
+	case OPT_QUIET:
+		o->quiet = true;
+		return 0;
+	case OPT_STAT:
+		o->stat = value;
+		return 0;
+	case OPT_CHECK:
+		o->check = true;
+		return 0;
+	case OPT_HELP:
+		exit(help("run"));
+	}
+	return 0;
+}
+
+/* ---- words ----------------------------------------------------------------
+ */
+
+static const struct option *by_letter(char letter)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (letter && options[i].letter == letter)
+			return &options[i];
+	return NULL;
+}
+
+static const struct option *by_name(const char *name, size_t length)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (!strncmp(options[i].name, name, length) &&
+		    !options[i].name[length])
+			return &options[i];
+	return NULL;
+}
+
+static int unknown_option(const char *word)
+{
+	const char *names[N_OPTIONS], *meant = NULL;
+
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		names[i] = options[i].name;
+	if (!strncmp(word, "--", 2))
+		meant = nearest(word + 2, names, N_OPTIONS);
+	if (meant)
+		return fail(EXIT_US,
+			    "run has no option '%s'. Did you mean "
+			    "'--%s'?",
+			    word, meant);
+	return fail(EXIT_US, "run has no option '%s'. See: faultwise help run",
+		    word);
+}
+
+static int no_value(const struct option *o, const char *word)
+{
+	return fail(EXIT_US, "option '%s' wants a value. Say: %s %s", word,
+		    word, o->arg);
+}
+
+/* "--name", "--name=value" or "--name value"; *at is the word's index. */
+static int parse_long(struct run_options *o, char **argv, int *at)
+{
+	const char *word = argv[*at], *equals = strchr(word, '=');
+	size_t length = equals ? (size_t)(equals - word) : strlen(word);
+	const struct option *option = by_name(word + 2, length - 2);
+	const char *value = equals ? equals + 1 : NULL;
+
+	if (!option)
+		return unknown_option(word);
+	if (!option->arg && value)
+		return fail(EXIT_US,
+			    "option '--%s' takes no value. Leave out "
+			    "'=%s'.",
+			    option->name, value);
+	if (option->arg && !value) {
+		value = argv[++*at];
+		if (!value)
+			return no_value(option, word);
+	}
+	return set_option(o, option, value);
+}
+
+/* "-q", "-m 64M", "-m64M", "-qm64M". */
+static int parse_short(struct run_options *o, char **argv, int *at)
+{
+	const char *word = argv[*at];
+
+	for (const char *c = word + 1; *c; c++) {
+		const struct option *option = by_letter(*c);
+		int status;
+
+		if (!option)
+			return unknown_option(word);
+		if (option->arg) {
+			const char *value = c[1] ? c + 1 : argv[++*at];
+
+			return value ? set_option(o, option, value)
+				     : no_value(option, word);
+		}
+		status = set_option(o, option, NULL);
+		if (status)
+			return status;
+	}
+	return 0;
+}
+
+int run_options_parse(int argc, char **argv, struct run_options *ret)
+{
+	int at, status = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	for (at = 1; at < argc && !status; at++) {
+		const char *word = argv[at];
+
+		if (!strcmp(word, "--")) {
+			at++;
+			break;
+		}
+		if (word[0] != '-' || !word[1])
+			break;
+		status = word[1] == '-' ? parse_long(ret, argv, &at)
+					: parse_short(ret, argv, &at);
+	}
+	if (status)
+		return status;
+	if (at >= argc)
+		return fail(EXIT_US, "no program is given. Say: faultwise run "
+				     "[OPTIONS] -- PROGRAM [ARGUMENTS]");
+	ret->argv = argv + at;
+	return 0;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ram.c - the run's RAM with the memory manager and the run's record in it,
+ * the kernel image, and the places of the run's descriptors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10u
+#endif
+#define MAX_FD 1024 /* select(2) of a guest is not to meet ours below */
+
+extern const unsigned char fw_kernel_image[], fw_kernel_image_end[];
+
+/* ---- how much -------------------------------------------------------------
+ */
+
+/* What the memory control group of this process still grants. */
+static uint64_t group_room(void)
+{
+	char line[512], path[640];
+	uint64_t max = 0, used = 0;
+	FILE *file = fopen("/proc/self/cgroup", "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, "0::/", 4))
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max",
+			 line + 3);
+		max = read_number(path, "");
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.current",
+			 line + 3);
+		used = read_number(path, "");
+	}
+	if (file)
+		fclose(file);
+	if (!max)
+		return UINT64_MAX;
+	return max > used ? max - used : 0;
+}
+
+static uint64_t default_ram(void)
+{
+	uint64_t free_bytes = read_number("/proc/meminfo", "MemAvailable:")
+			      << 10;
+	uint64_t room = group_room();
+
+	if (room < free_bytes)
+		free_bytes = room;
+	free_bytes = free_bytes / 2 & ~FW_PAGE_MASK;
+	if (free_bytes > FW_RAM_MAX)
+		return FW_RAM_MAX;
+	return free_bytes < MIN_RAM ? MIN_RAM : free_bytes;
+}
+
+/* ---- the RAM --------------------------------------------------------------
+ */
+
+static int map_ram(struct front *f)
+{
+	void *want = (void *)(uintptr_t)FW_RAM_BASE;
+	void *at = mmap(want, f->ram_bytes, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
+			f->ram_fd, 0);
+
+	if (at != want)
+		return fail(EXIT_US,
+			    "cannot map %s of RAM at its place: %s. Give less "
+			    "with -m, or see ulimit -v.",
+			    size_text(f->ram_bytes),
+			    at == MAP_FAILED ? strerror(errno)
+					     : "the place is taken");
+	madvise(at, f->ram_bytes, MADV_DONTDUMP);
+	return 0;
+}
+
+static int size_ram(struct front *f)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_FSIZE, &limit);
+	if (limit.rlim_cur < f->ram_bytes)
+		return fail(EXIT_US,
+			    "cannot have %s of RAM: the size of files is "
+			    "limited to %s (ulimit -f). Raise it, or give less "
+			    "with -m.",
+			    size_text(f->ram_bytes), size_text(limit.rlim_cur));
+	if (ftruncate(f->ram_fd, (off_t)f->ram_bytes))
+		return fail(EXIT_US,
+			    "cannot have %s of RAM: %s. Give less "
+			    "with -m.",
+			    size_text(f->ram_bytes), strerror(errno));
+	return 0;
+}
+
+static int init_manager(struct front *f)
+{
+	struct fw_mm_config config = {
+		.nframes = (uint32_t)(f->ram_bytes >> FW_PAGE_SHIFT),
+		.user_min = FW_USER_MIN >> FW_PAGE_SHIFT,
+		.user_top = FW_USER_TOP >> FW_PAGE_SHIFT,
+		.port_bytes = sizeof(struct fw_run),
+	};
+	void *ram = (void *)(uintptr_t)FW_RAM_BASE;
+	enum fw_status status = fw_mm_init(ram, &config, &f->mm);
+
+	port_enter(NULL);
+	if (status == FW_OK)
+		status = fw_actor_create(f->mm, NULL, &f->actor);
+	if (status != FW_OK)
+		return fail(EXIT_US,
+			    "cannot set up %s of RAM: %s. Give more "
+			    "with -m.",
+			    size_text(f->ram_bytes), fw_status_text(status));
+	return 0;
+}
+
+static void init_run(struct front *f)
+{
+	struct fw_run *run = fw_mm_port_area(f->mm);
+
+	f->run = run;
+	run->magic = FW_RUN_MAGIC;
+	run->flags = (f->opt.check ? FW_RUN_CHECK : 0) |
+		     (f->opt.quiet ? FW_RUN_QUIET : 0);
+	run->state = FW_RUN_GOING;
+	run->fd_first = f->fd_first;
+	run->front_pid = (uint32_t)getpid();
+	run->hwcap2 = (uint32_t)getauxval(AT_HWCAP2);
+	run->max_map_count = read_number("/proc/sys/vm/max_map_count", "");
+	if (!run->max_map_count)
+		run->max_map_count = 65530;
+	strcpy(run->program, f->program);
+}
+
+static void say(const char *line)
+{
+	note("%s", line);
+}
+
+int make_ram(struct front *f)
+{
+	int status;
+
+	f->ram_bytes = f->opt.ram_bytes ? f->opt.ram_bytes : default_ram();
+	f->ram_fd = memfd_create("faultwise-ram", MFD_CLOEXEC | MFD_EXEC);
+	if (f->ram_fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		f->ram_fd = memfd_create("faultwise-ram", MFD_CLOEXEC);
+	if (f->ram_fd < 0)
+		return fail(EXIT_US,
+			    "cannot make memory that may be executed: %s. See "
+			    "sysctl vm.memfd_noexec: it must be 0 or 1.",
+			    strerror(errno));
+	status = size_ram(f);
+	if (!status)
+		status = map_ram(f);
+	if (!status)
+		status = init_manager(f);
+	if (status)
+		return status;
+	init_run(f);
+	port_init(f->mm, f->run, say);
+	return 0;
+}
+
+/* ---- the kernel image -----------------------------------------------------
+ */
+
+static bool write_all(int fd, const unsigned char *from, size_t size, off_t at)
+{
+	while (size) {
+		ssize_t n = pwrite(fd, from, size, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		from += n;
+		at += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+/* Where the boot record is in the image: its magic occurs exactly once. */
+static int find_boot(off_t *ret_at)
+{
+	const unsigned char *image = fw_kernel_image, *first, *second;
+	size_t size = (size_t)(fw_kernel_image_end - fw_kernel_image);
+
+	first = memmem(image, size, FW_BOOT_MAGIC, sizeof(FW_BOOT_MAGIC));
+	second = first ? memmem(first + 1,
+				(size_t)(fw_kernel_image_end - first - 1),
+				FW_BOOT_MAGIC, sizeof(FW_BOOT_MAGIC))
+		       : NULL;
+	if (!first || second)
+		return fail(EXIT_US, "the kernel image in this program is not "
+				     "whole. Build it anew.");
+	*ret_at = first - image;
+	return 0;
+}
+
+int make_kernel_fd(struct front *f)
+{
+	struct fw_boot boot = {
+		.magic = FW_BOOT_MAGIC,
+		.ram_fd = f->fd_first + FW_FD_RAM,
+		.ram_bytes = f->ram_bytes,
+	};
+	size_t size = (size_t)(fw_kernel_image_end - fw_kernel_image);
+	off_t at = 0;
+	int status;
+
+	status = find_boot(&at);
+	if (status)
+		return status;
+	f->kernel_fd = memfd_create("faultwise", MFD_CLOEXEC | MFD_EXEC);
+	if (f->kernel_fd < 0 && errno == EINVAL)
+		f->kernel_fd = memfd_create("faultwise", MFD_CLOEXEC);
+	if (f->kernel_fd < 0 || fchmod(f->kernel_fd, 0755) ||
+	    !write_all(f->kernel_fd, fw_kernel_image, size, 0) ||
+	    !write_all(f->kernel_fd, (unsigned char *)&boot, sizeof(boot), at))
+		return fail(EXIT_US,
+			    "cannot put the kernel image into memory: %s. See "
+			    "sysctl vm.memfd_noexec and the memory limits.",
+			    strerror(errno));
+	return 0;
+}
+
+/* ---- descriptors ----------------------------------------------------------
+ */
+
+static bool range_free(unsigned first)
+{
+	for (unsigned i = 0; i < FW_FD_COUNT; i++)
+		if (fcntl((int)(first + i), F_GETFD) >= 0)
+			return false;
+	return true;
+}
+
+/*
+ * The highest range that is free below the limit: the guest inherits what
+ * this process has open, and gets its own descriptors from below.
+ */
+int choose_descriptors(struct front *f)
+{
+	struct rlimit limit;
+	unsigned top = MAX_FD;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < top)
+		top = (unsigned)limit.rlim_cur;
+	while (top >= 2 * FW_FD_COUNT) {
+		f->fd_first = top - FW_FD_COUNT;
+		if (range_free(f->fd_first))
+			return 0;
+		top -= FW_FD_COUNT;
+	}
+	return fail(EXIT_US,
+		    "too few descriptors are free below %llu: a run wants %d "
+		    "in a row. Raise ulimit -n.",
+		    (unsigned long long)limit.rlim_cur, FW_FD_COUNT);
+}
