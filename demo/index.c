@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 	size_t mib = argc > 1 ? strtoul(argv[1], NULL, 0) : 256;
 	size_t lookups = argc > 2 ? strtoul(argv[2], NULL, 0) : 400000;
 	struct index index = {.n_buckets = 1};
-	size_t n = (mib << 20) / (sizeof(struct entry) + 16 + 8);
+	size_t n = (mib << 20) / (sizeof(struct entry) + 16);
 	uint64_t hash = 0;
 
 	while (index.n_buckets < n / 2)
