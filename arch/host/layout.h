@@ -135,7 +135,7 @@ struct fw_proc {
 	struct fw_space *space; /* NULL between spaces */
 	struct fw_space *old_space; /* exec: the space being left */
 	uint32_t state;		/* enum fw_proc_state */
-	uint32_t exec_fd_ok;
+	uint32_t exec_shared;	/* old_space is another's: a vfork child */
 	/* exec: handed from the old image to the new one */
 	char exec_path[256];	/* file that is executed, absolute if known */
 	char exec_name[256];	/* AT_EXECFN */

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * agent.c - the agent process of an address space.
+ *
+ * It shares the space's memory (CLONE_VM) but nothing else with the guest:
+ * invisible to its wait calls, deaf to its signals, in a process group of
+ * its own so that it goes on while the guest is stopped. It
+ *  - trims the space when others need its frames (space_port.mail);
+ *  - outlives the guest and destroys what the guest leaves behind;
+ *  - ends the guest when the system process is gone: SIGIO from the life
+ *    pipe, of which only that process holds the writing end.
+ * That the guest is gone it learns from the parent-death signal, which tells
+ * of the *thread* that made it: while the process lives, it is armed anew.
+ */
+#include "arch/host/kernel/trap.h"
+
+#define PR_SET_PDEATHSIG 1
+#define PR_SET_NAME 15
+#define F_SETFL 4
+#define F_SETOWN 8
+#define HOST_O_ASYNC 020000
+#define HOST_O_NONBLOCK 04000
+#define HOST_POLLHUP 0x10
+#define AGENT_SIGIO 29
+
+#define CLONE_VM 0x100ull
+
+static void agent_signal(int sig, siginfo_t *info, void *context)
+{
+	trap_async(sig, info, context);
+}
+
+/* The life pipe has lost its writer: nobody looks after this run. */
+static bool system_gone(void)
+{
+	struct {
+		int fd;
+		short events, revents;
+	} pfd = { 0, 0, 0 };
+
+	HC3(__NR_poll, &pfd, 1, 0);
+	return pfd.revents & HOST_POLLHUP;
+}
+
+/*
+ * The agent's descriptors: the life pipe, opened anew (so that the owner of
+ * its SIGIO is this process alone), as number 0; nothing else.
+ */
+static void agent_descriptors(struct kthread *t)
+{
+	long life = run_fd(t->p->run, FW_FD_LIFE);
+	char path[32] = "/proc/self/fd/";
+	char *end = path + 14, *from;
+	long fd;
+
+	HC3(__NR_close_range, 0, life - 1, 0);
+	HC3(__NR_close_range, life + 1, ~0u, 0);
+	for (long n = life; n; n /= 10)
+		end++;
+	from = end;
+	for (long n = life; n; n /= 10)
+		*--from = (char)('0' + n % 10);
+	*end = 0;
+	fd = HC3(__NR_open, path, HOST_O_NONBLOCK, 0);
+	if (fd == 0) {
+		HC1(__NR_close, life);
+	} else {
+		HC3(__NR_dup3, life, 0, 0);
+		HC1(__NR_close, life);
+	}
+	HC3(__NR_fcntl, 0, F_SETOWN, HC0(__NR_getpid));
+	HC3(__NR_fcntl, 0, F_SETFL, HOST_O_ASYNC | HOST_O_NONBLOCK);
+	HC1(__NR_chdir, "/");
+}
+
+static void agent_signals(void)
+{
+	uint64_t act[4] = { (uint64_t)agent_signal,
+			    SA_SIGINFO | SA_ONSTACK | 0x04000000,
+			    (uint64_t)trap_restorer, ~0ull };
+	uint64_t mask = ~(K_SIG_BIT(K_SIG_PARENT) | K_SIG_BIT(AGENT_SIGIO) |
+			  K_MASK_NEVER);
+
+	HC4(__NR_rt_sigaction, K_SIG_PARENT, act, 0, 8);
+	HC4(__NR_rt_sigaction, AGENT_SIGIO, act, 0, 8);
+	HC4(__NR_rt_sigprocmask, 2, &mask, 0, 8);
+}
+
+/* Does what the mail asks for. */
+static void agent_trim(struct kthread *t, struct fw_space_port *sp)
+{
+	uint32_t want =
+		__atomic_exchange_n(&sp->want_trim, 0, __ATOMIC_SEQ_CST);
+
+	while (want) {
+		uint32_t n = want > 64 ? 64 : want;
+
+		if (fw_trim(t->p->mm, t->actor, t->p->space, n) == 0)
+			break;
+		want -= n;
+	}
+	__atomic_add_fetch(&sp->done, 1, __ATOMIC_SEQ_CST);
+	fwp_wake(&sp->done);
+}
+
+/* True while the guest that made this agent lives. */
+static bool guest_lives(const struct fw_space_port *sp)
+{
+	return (uint32_t)HC0(__NR_getppid) == sp->owner_pid;
+}
+
+/*
+ * The guest is dead or has exec'ed: gives back everything it had. On exec
+ * the process and its record live on in another space.
+ */
+static _Noreturn void agent_end(struct kthread *t, bool dead)
+{
+	struct fw_space_port *sp = fw_space_port(t->p->space);
+	struct fw_proc *proc = t->p->proc;
+	struct fw_mm *mm = t->p->mm;
+	struct fw_run *run = t->p->run;
+
+	if (dead) {
+		proc_reap_actors(t, sp->owner_pid, t->actor->id);
+		fw_space_destroy(mm, t->actor, t->p->space);
+		proc_remove(t, proc);
+	} else {
+		fw_space_destroy(mm, t->actor, t->p->space);
+	}
+	__atomic_sub_fetch(&run->n_agents, 1, __ATOMIC_SEQ_CST);
+	fwp_kick(mm);
+	fw_actor_destroy(mm, t->actor, t->actor);
+	HC1(__NR_exit, 0);
+	__builtin_unreachable();
+}
+
+/* Another process (a vfork child) still lives in the space of a dead guest:
+ * it ends itself soon, by exec or exit; nobody tells us when. */
+static void wait_for_users(struct fw_space_port *sp)
+{
+	struct {
+		int64_t sec, nsec;
+	} pause = { 0, 2000000 };
+
+	while (__atomic_load_n(&sp->users, __ATOMIC_SEQ_CST) > 1)
+		HC2(__NR_nanosleep, &pause, 0);
+}
+
+static void agent_check(struct kthread *t, struct fw_space_port *sp)
+{
+	t->pending = 0;
+	agent_signals(); /* unmask again: the handler masked everything */
+	if (system_gone())
+		HC2(__NR_kill, sp->owner_pid, SIGKILL);
+	HC5(__NR_prctl, PR_SET_PDEATHSIG, K_SIG_PARENT, 0, 0, 0);
+	if (!guest_lives(sp)) {
+		wait_for_users(sp);
+		agent_end(t, true);
+	}
+}
+
+static void agent_main(void *arg)
+{
+	struct kthread *t = arg;
+	struct fw_space_port *sp = fw_space_port(t->p->space);
+
+	agent_descriptors(t);
+	kthread_adopt(t);
+	t->actor->host_tid = t->actor->host_pid = t->tid;
+	HC2(__NR_setpgid, 0, 0);
+	HC5(__NR_prctl, PR_SET_NAME, "fw-agent", 0, 0, 0);
+	fwp_lock(&sp->life, t->actor->id);
+	agent_check(t, sp);
+	for (;;) {
+		uint32_t seen = __atomic_load_n(&sp->mail, __ATOMIC_SEQ_CST);
+		long args[6] = { (long)&sp->mail, 0 /* FUTEX_WAIT */,
+				 (long)seen, 0, 0, 0 };
+
+		if (__atomic_load_n(&sp->gone, __ATOMIC_SEQ_CST))
+			agent_end(t, false);
+		if (__atomic_load_n(&sp->want_trim, __ATOMIC_SEQ_CST)) {
+			agent_trim(t, sp);
+			continue;
+		}
+		if (t->pending)
+			agent_check(t, sp);
+		host_call_guest(&t->pending, __NR_futex, args);
+	}
+}
+
+long agent_start(struct kthread *t)
+{
+	struct fw_space_port *sp = fw_space_port(t->p->space);
+	struct kthread *a = kthread_create(t->p);
+	uint64_t all = ~0ull, old;
+	long pid;
+
+	if (!a)
+		return -ENOMEM;
+	a->is_agent = 1;
+	if (kthread_actor(a, t)) {
+		kthread_free(a);
+		return -ENOMEM;
+	}
+	sp->owner_pid = t->p->pid;
+	sp->agent_actor = a->actor->id;
+	HC4(__NR_rt_sigprocmask, 2, &all, &old, 8);
+	pid = k_clone(CLONE_VM, (uint64_t)a & ~63ull, 0, 0, 0, agent_main, a);
+	HC4(__NR_rt_sigprocmask, 2, &old, 0, 8);
+	if (K_IS_ERR(pid)) {
+		fw_actor_destroy(t->p->mm, t->actor, a->actor);
+		kthread_free(a);
+		return pid;
+	}
+	t->p->agent = a;
+	sp->agent_pid = (uint32_t)pid;
+	__atomic_add_fetch(&t->p->run->n_agents, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+void agent_leave(struct fw_space *space)
+{
+	struct fw_space_port *sp = fw_space_port(space);
+
+	__atomic_store_n(&sp->gone, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
+	fwp_wake(&sp->mail);
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hostmap.c - the host's mappings of the user half, used as a TLB.
+ *
+ * A page may be mapped only while its PTE is valid, with no more rights than
+ * the PTE gives; bits 52 and 53 of the PTE say what is mapped. Everything
+ * here runs under the space lock. Losing a mapping is harmless, so when the
+ * host has no mapping left (vm.max_map_count) part of them is dropped.
+ *
+ * The host's price is by call, not by page: runs of pages whose frames are
+ * consecutive are mapped by one.
+ */
+#include "arch/host/kernel/trap.h"
+
+#define PTES 512u
+#define PTE_PRESENT 1ull
+
+static unsigned pte_prot(fw_pte pte)
+{
+	unsigned prot = HOST_PROT_READ;
+
+	if (pte & FW_PTE_WRITE)
+		prot |= HOST_PROT_WRITE;
+	if (!(pte & FW_PTE_NX))
+		prot |= HOST_PROT_EXEC;
+	return prot;
+}
+
+static fw_pte cached_bits(unsigned prot)
+{
+	return prot & HOST_PROT_WRITE ? FW_PTE_CACHED | FW_PTE_CACHED_W
+				      : FW_PTE_CACHED;
+}
+
+/* True when the cache already holds all that the PTE allows. */
+static bool is_cached(fw_pte pte)
+{
+	fw_pte want = cached_bits(pte_prot(pte));
+
+	return (pte & want) == want;
+}
+
+/* ---- room for mappings ------------------------------------------------- */
+
+/* Clears the cached bits of a whole table of 512 PTEs. */
+static void forget_table(fw_pte *pte)
+{
+	for (unsigned i = 0; i < PTES; i++)
+		if (pte[i] & FW_PTE_CACHED)
+			pte[i] &= ~(FW_PTE_CACHED | FW_PTE_CACHED_W);
+}
+
+static fw_pte *next_level(struct fw_mm *mm, fw_pte entry)
+{
+	return fw_frame_data(mm, fw_pte_pfn(entry));
+}
+
+/*
+ * Calls visit for each page table that holds PTEs of [from, to), skipping
+ * what is absent at every level. Stops when visit returns false.
+ */
+typedef bool table_fn(void *arg, fw_vpn first, fw_pte *table);
+static bool each_table(struct fw_space *space, fw_vpn from, fw_vpn to,
+		       table_fn *visit, void *arg)
+{
+	struct fw_mm *mm = space->mm;
+	fw_vpn vpn = from & ~(fw_vpn)(PTES - 1);
+
+	while (vpn < to) {
+		fw_pte *table = fw_frame_data(mm, space->root);
+		unsigned shift;
+
+		for (shift = 27; shift; shift -= 9) {
+			fw_pte entry = table[vpn >> shift & (PTES - 1)];
+
+			if (!(entry & PTE_PRESENT))
+				break;
+			table = next_level(mm, entry);
+		}
+		if (!shift && !visit(arg, vpn, table))
+			return false;
+		if (!shift)
+			shift = 9;
+		vpn = ((vpn >> shift) + 1) << shift;
+	}
+	return true;
+}
+
+static bool forget_visit(void *arg, fw_vpn first, fw_pte *table)
+{
+	(void)arg;
+	(void)first;
+	forget_table(table);
+	return true;
+}
+
+void hostmap_drop_all(struct kthread *t)
+{
+	HC2(__NR_munmap, 0, FW_USER_TOP);
+	each_table(t->p->space, 0, FW_USER_TOP >> FW_PAGE_SHIFT, forget_visit,
+		   NULL);
+	t->p->host_maps = 0;
+}
+
+/*
+ * Drops the mappings of 64 MiB around the clock hand's place, then more: a
+ * range whose ends cut no mapping in two can be unmapped even at the limit.
+ */
+bool hostmap_room(struct kthread *t)
+{
+	fw_vpn at = t->p->space->trim_hand & ~(fw_vpn)0x3fff;
+
+	for (uint64_t pages = 0x4000; pages < 0x40000000; pages <<= 2) {
+		fw_vpn from = at > pages ? at - pages : 0;
+		fw_vpn to = at + pages;
+
+		if (to > FW_USER_TOP >> FW_PAGE_SHIFT)
+			break;
+		if (HC2(__NR_munmap, from << FW_PAGE_SHIFT,
+			(to - from) << FW_PAGE_SHIFT) == 0) {
+			each_table(t->p->space, from, to, forget_visit, NULL);
+			if (t->p->host_maps > 60000)
+				break;
+			return true;
+		}
+	}
+	hostmap_drop_all(t);
+	return true;
+}
+
+/* ---- filling ------------------------------------------------------------ */
+
+static long map_frames(struct kthread *t, fw_vpn vpn, unsigned n, fw_pfn pfn,
+		       unsigned prot)
+{
+	return HC6(__NR_mmap, vpn << FW_PAGE_SHIFT, (uint64_t)n << FW_PAGE_SHIFT,
+		   prot,
+		   HOST_MAP_SHARED | HOST_MAP_FIXED | HOST_MAP_POPULATE,
+		   run_fd(t->p->run, FW_FD_RAM), (uint64_t)pfn << FW_PAGE_SHIFT);
+}
+
+static long map_view(const struct fw_vad *vad, fw_vpn vpn, unsigned n)
+{
+	uint64_t page = vad->page + (vpn - vad->start);
+
+	return window_clone(vad->cookie + (page << FW_PAGE_SHIFT),
+			    (uint64_t)n << FW_PAGE_SHIFT, vpn << FW_PAGE_SHIFT,
+			    vad->prot);
+}
+
+/* Pages from i on that one call can map: their frames are consecutive (in a
+ * host view any will do) and their rights the same. */
+static unsigned run_length(const fw_pte *pte, unsigned i, unsigned n, bool view)
+{
+	unsigned prot = pte_prot(pte[i]), j = i + 1, last = i + 1;
+
+	for (; j < n && pte[j] & FW_PTE_VALID; j++) {
+		if (view)
+			last = j + 1;
+		else if (pte_prot(pte[j]) != prot ||
+			 fw_pte_pfn(pte[j]) != fw_pte_pfn(pte[i]) + j - i)
+			break;
+		if (!is_cached(pte[j]))
+			last = j + 1;
+	}
+	return last - i;
+}
+
+/* Maps n pages from vpn on; on success, and only then, sets their bits. */
+static void fill_run(struct kthread *t, fw_vpn vpn, fw_pte *pte, unsigned n,
+		     const struct fw_vad *view)
+{
+	unsigned prot = pte_prot(*pte);
+	fw_pte bits = view ? FW_PTE_CACHED | FW_PTE_CACHED_W
+			   : cached_bits(prot);
+	long r;
+
+	do {
+		for (unsigned i = 0; i < n; i++)
+			pte[i] |= bits;
+		r = view ? map_view(view, vpn, n)
+			 : map_frames(t, vpn, n, fw_pte_pfn(*pte), prot);
+	} while (r == -ENOMEM && hostmap_room(t));
+	if (K_IS_ERR(r))
+		fwp_panic("the host refuses a mapping", __FILE__, (int)-r);
+	t->p->host_maps++;
+}
+
+static void fill_table(struct kthread *t, fw_vpn vpn, fw_pte *pte, unsigned n,
+		       const struct fw_vad *vad)
+{
+	bool view = vad && vad->kind == FW_VAD_HOST;
+
+	for (unsigned i = 0; i < n;) {
+		unsigned run = 1;
+
+		if (pte[i] & FW_PTE_VALID && !is_cached(pte[i])) {
+			run = run_length(pte, i, n, view);
+			fill_run(t, vpn + i, pte + i, run, view ? vad : NULL);
+		}
+		i += run;
+	}
+}
+
+void fwp_tlb_fill(struct fw_space *space, fw_vpn vpn, unsigned n)
+{
+	struct kthread *t = k_self();
+
+	while (n) {
+		fw_pte *table = fw_pte_table_locked(space, vpn);
+		unsigned in = (unsigned)(vpn & (PTES - 1));
+		unsigned m = n < PTES - in ? n : PTES - in;
+		const struct fw_vad *vad =
+			fw_vad_at_or_above(space, vpn << FW_PAGE_SHIFT);
+
+		if (vad && vad->start <= vpn && vad->end < vpn + m)
+			m = (unsigned)(vad->end - vpn);
+		if (table)
+			fill_table(t, vpn, table + in, m, vad);
+		vpn += m;
+		n -= m;
+	}
+}
+
+/* ---- flushing ----------------------------------------------------------- */
+
+static void unmap_pages(struct kthread *t, fw_vpn vpn, uint64_t n)
+{
+	while (HC2(__NR_munmap, vpn << FW_PAGE_SHIFT, n << FW_PAGE_SHIFT) ==
+	       -ENOMEM)
+		hostmap_room(t);
+	if (t->p->host_maps > 0)
+		t->p->host_maps--;
+}
+
+struct flush {
+	struct kthread *t;
+	fw_vpn from, to;
+};
+
+/* Write-protects the runs of one table that are mapped for writing. */
+static bool wrprot_visit(void *arg, fw_vpn first, fw_pte *table)
+{
+	const struct flush *f = arg;
+	unsigned i = f->from > first ? (unsigned)(f->from - first) : 0;
+	unsigned end = f->to < first + PTES ? (unsigned)(f->to - first) : PTES;
+
+	while (i < end) {
+		unsigned j = i, exec;
+
+		if (!(table[i] & FW_PTE_CACHED_W)) {
+			i++;
+			continue;
+		}
+		exec = table[i] & FW_PTE_NX ? 0 : HOST_PROT_EXEC;
+		while (j < end && table[j] & FW_PTE_CACHED_W &&
+		       !(table[j] & FW_PTE_NX) == !!exec)
+			j++;
+		if (HC3(__NR_mprotect, (first + i) << FW_PAGE_SHIFT,
+			(uint64_t)(j - i) << FW_PAGE_SHIFT,
+			HOST_PROT_READ | exec)) {
+			hostmap_drop_all(f->t);
+			return false;
+		}
+		for (; i < j; i++)
+			table[i] &= ~FW_PTE_CACHED_W;
+	}
+	return true;
+}
+
+struct cached {
+	fw_vpn from, to;
+	bool any;
+};
+
+static bool cached_visit(void *arg, fw_vpn first, fw_pte *table)
+{
+	struct cached *c = arg;
+
+	for (unsigned i = 0; i < PTES; i++) {
+		if (!(table[i] & FW_PTE_CACHED) || first + i < c->from ||
+		    first + i >= c->to)
+			continue;
+		c->any = true;
+		table[i] &= ~(FW_PTE_CACHED | FW_PTE_CACHED_W);
+	}
+	return true;
+}
+
+void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
+		   enum fw_flush how)
+{
+	struct kthread *t = k_self();
+	struct cached c = { vpn, vpn + n, false };
+
+	if (t->p->space != space)
+		fwp_panic("flush of a foreign space", __FILE__, __LINE__);
+	if (how == FW_FLUSH_WRPROT) {
+		struct flush f = { t, vpn, vpn + n };
+
+		each_table(space, vpn, vpn + n, wrprot_visit, &f);
+		return;
+	}
+	/* The bits are cleared first: a stale 0 would be wrong only if the
+	 * unmapping could be left out, and it cannot. */
+	each_table(space, vpn, vpn + n, cached_visit, &c);
+	if (c.any)
+		unmap_pages(t, vpn, n);
+}
+
+void hostmap_forked(struct kthread *t)
+{
+	HC2(__NR_munmap, 0, FW_USER_TOP);
+	t->p->host_maps = 0;
+}

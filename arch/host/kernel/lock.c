@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.c - the core's locks and waits, in guests and agents.
+ *
+ * The lock itself is arch/host/lock.h. Here: how a waiter looks at an owner
+ * that does not move. A stopped one (SIGSTOP or Ctrl-Z at an unlucky moment)
+ * is continued and told to stop itself as soon as it holds no lock.
+ */
+#include "arch/host/kernel/trap.h"
+
+#define STOP_ON_LEAVE 1u
+
+long lockw_futex(uint32_t *word, int op, uint32_t value,
+		 const struct lockw_timespec *timeout)
+{
+	return HC4(__NR_futex, word, op, value, timeout);
+}
+
+/*
+ * The state letter of a thread, from /proc/TID/stat: 'T' stopped, 'Z' or 'X'
+ * dead, 0 when there is no such thread. Its process id in *ret_pid is not
+ * told there; the caller knows the actor.
+ */
+static char thread_state(uint32_t tid)
+{
+	char path[40] = "/proc/", buf[256], *p = path + 6;
+	char digits[12];
+	unsigned n = 0;
+	long fd, len;
+
+	do
+		digits[n++] = (char)('0' + tid % 10);
+	while (tid /= 10);
+	while (n)
+		*p++ = digits[--n];
+	memcpy(p, "/stat", 6);
+	fd = HC3(__NR_open, path, 02000000 /* O_CLOEXEC */, 0);
+	if (fd < 0)
+		return 0;
+	len = HC3(__NR_read, fd, buf, sizeof(buf) - 1);
+	HC1(__NR_close, fd);
+	for (long i = len - 1; i > 0; i--) /* "pid (comm) S ..." */
+		if (buf[i - 1] == ')' && i + 1 < len)
+			return buf[i + 1];
+	return 0;
+}
+
+
+/* Continues a stopped thread that holds something others need. */
+static void help_stopped(struct fw_actor *actor, uint32_t tid)
+{
+	if (actor) {
+		__atomic_or_fetch(&actor->port_word, STOP_ON_LEAVE,
+				  __ATOMIC_SEQ_CST);
+		tid = actor->host_pid;
+	}
+	HC2(__NR_kill, tid, SIGCONT);
+}
+
+static bool look_at(struct fw_actor *actor, uint32_t tid)
+{
+	char state = thread_state(tid);
+
+	if (state == 0 || state == 'Z' || state == 'X' || state == 'x')
+		return true;
+	if (state == 'T' || state == 't')
+		help_stopped(actor, tid);
+	return false;
+}
+
+bool lockw_owner_gone(struct fw_lock *lock, uint32_t tid)
+{
+	struct kthread *t = k_self();
+	struct fw_actor *actor = fw_actor_by_id(t->p->mm, lock->owner);
+
+	if (actor && actor->host_tid != tid)
+		actor = NULL;
+	return look_at(actor, tid);
+}
+
+bool fwp_lock(struct fw_lock *lock, uint32_t actor_id)
+{
+	struct kthread *t = k_self();
+	bool died;
+
+	t->depth++;
+	died = lockw_acquire(lock, &t->robust, t->tid, actor_id);
+	return died;
+}
+
+void fwp_unlock(struct fw_lock *lock)
+{
+	struct kthread *t = k_self();
+
+	lockw_release(lock, &t->robust);
+	if (--t->depth == 0)
+		lock_left(t);
+}
+
+/* Somebody continued us only because we held a lock: stop again. */
+void lock_left(struct kthread *t)
+{
+	if (!t->actor || !(t->actor->port_word & STOP_ON_LEAVE))
+		return;
+	__atomic_and_fetch(&t->actor->port_word, ~STOP_ON_LEAVE,
+			   __ATOMIC_SEQ_CST);
+	HC2(__NR_kill, t->p->pid, SIGSTOP);
+}
+
+bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)
+{
+	struct kthread *t = k_self();
+	const struct lockw_timespec timeout = { 0, LOCKW_WAIT_NS };
+	struct fw_actor *actor;
+	long r = lockw_futex(word, LOCKW_FUTEX_WAIT, seen, &timeout);
+
+	if (r != -110 /* ETIMEDOUT */ || !owner)
+		return true;
+	actor = fw_actor_by_id(t->p->mm, owner);
+	if (!actor)
+		return false;
+	return !look_at(actor, actor->host_tid);
+}
+
+void fwp_wake(uint32_t *word)
+{
+	lockw_futex(word, LOCKW_FUTEX_WAKE, INT32_MAX, NULL);
+}
+
+bool fwp_actor_alive(struct fw_mm *mm, uint32_t actor_id)
+{
+	struct fw_actor *actor = fw_actor_by_id(mm, actor_id);
+	char state;
+
+	if (!actor)
+		return false;
+	state = thread_state(actor->host_tid);
+	return state && state != 'Z' && state != 'X' && state != 'x';
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * start.c - the first instructions of a program image: the host has just
+ * exec'ed the kernel image with the program's arguments. Maps the RAM, makes
+ * a space, loads the program into it, and goes to the user half.
+ */
+#include <linux/auxvec.h>
+
+#include "arch/host/kernel/trap.h"
+#include "os/image.h"
+
+#define PR_SET_NAME 15
+#define RLIMIT_STACK 3
+#define STACK_MIN (1ull << 20)
+#define STACK_MAX (1ull << 30)
+#define MMAP_GAP (128ull << 20)
+#define VVAR_PAGES 8
+#define VDSO_PAGES 4
+
+/* Found by its magic and filled in by the front end. */
+static volatile struct fw_boot boot
+	__attribute__((section(".data"))) = { .magic = FW_BOOT_MAGIC };
+
+static struct kproc first; /* the process; vfork children have their own */
+
+struct start {
+	struct host_stack hs;
+	uint64_t low, high; /* the host's stack, to be dropped */
+};
+static struct start start;
+
+static void fail(struct kthread *t, enum fw_fail why, long error)
+{
+	struct fw_run *run = t->p->run;
+
+	run->failed_errno = (int32_t)-error;
+	__atomic_store_n(&run->failed, why, __ATOMIC_SEQ_CST);
+	k_exit_group(t, 125);
+}
+
+static uint64_t aux(const uint64_t *auxv, uint64_t type)
+{
+	for (; auxv[0]; auxv += 2)
+		if (auxv[0] == type)
+			return auxv[1];
+	return 0;
+}
+
+/*
+ * The host's first stack: from its last string up to the end of its page,
+ * down to what a stack is given at least.
+ */
+static void find_host_stack(uint64_t sp)
+{
+	const char *last = (const char *)aux(start.hs.auxv, AT_EXECFN);
+	uint64_t end = last ? (uint64_t)last + k_strlen(last) + 9 : sp;
+
+	start.low = (sp & ~FW_PAGE_MASK) - (256 << 10);
+	start.high = (end + FW_PAGE_MASK) & ~FW_PAGE_MASK;
+}
+
+static void parse_host_stack(uint64_t sp)
+{
+	uint64_t *p = (uint64_t *)sp;
+	uint64_t *q;
+
+	start.hs.argc = *p;
+	start.hs.argv = (char **)(p + 1);
+	start.hs.envp = (char **)(p + 1) + start.hs.argc + 1;
+	for (q = (uint64_t *)start.hs.envp; *q; q++)
+		;
+	start.hs.auxv = q + 1;
+	find_host_stack(sp);
+}
+
+static _Noreturn void give_up(const char *why)
+{
+	k_printf("faultwise: cannot start a program: %s\n", why);
+	for (;;)
+		HC1(__NR_exit_group, 125);
+}
+
+static void map_ram(struct kproc *p)
+{
+	long r = HC6(__NR_mmap, FW_RAM_BASE, boot.ram_bytes,
+		     HOST_PROT_READ | HOST_PROT_WRITE,
+		     HOST_MAP_SHARED | HOST_MAP_FIXED, boot.ram_fd, 0);
+
+	if (K_IS_ERR(r))
+		give_up("the host does not map the RAM");
+	HC3(__NR_madvise, FW_RAM_BASE, boot.ram_bytes, 16 /* DONTDUMP */);
+	p->mm = (struct fw_mm *)FW_RAM_BASE;
+	p->run = fw_mm_port_area(p->mm);
+	if (p->run->magic != FW_RUN_MAGIC)
+		give_up("the RAM holds no run");
+}
+
+static void layout(struct kproc *p)
+{
+	struct {
+		uint64_t now, max;
+	} limit = { 8 << 20, 0 };
+
+	HC4(__NR_prlimit64, 0, RLIMIT_STACK, 0, &limit);
+	p->rlim_stack = limit.now & ~FW_PAGE_MASK;
+	if (p->rlim_stack < STACK_MIN)
+		p->rlim_stack = STACK_MIN;
+	if (p->rlim_stack > STACK_MAX)
+		p->rlim_stack = STACK_MAX;
+	p->stack_top = FW_USER_TOP - FW_PAGE_SIZE;
+	p->mmap_top = p->stack_top - p->rlim_stack - MMAP_GAP;
+	p->vdso = aux(start.hs.auxv, AT_SYSINFO_EHDR);
+	if (p->vdso) {
+		p->vdso_start = p->vdso - VVAR_PAGES * FW_PAGE_SIZE;
+		p->vdso_end = p->vdso + VDSO_PAGES * FW_PAGE_SIZE;
+	}
+}
+
+/* ---- who we are --------------------------------------------------------------- */
+
+static void join_run(struct kthread *t)
+{
+	struct kproc *p = t->p;
+
+	p->proc = proc_find(t, p->pid);
+	if (p->proc) {
+		proc_reap_actors(t, p->pid, t->actor->id);
+		return;
+	}
+	p->proc = proc_add(t, p->pid, 0);
+	if (!p->proc)
+		fail(t, FW_FAIL_US, -ENOMEM);
+	memcpy(p->proc->exec_path, p->run->program, sizeof(p->run->program));
+	memcpy(p->proc->exec_name, p->run->program, sizeof(p->run->program));
+	p->run->main_pid = p->pid;
+}
+
+static void leave_old_space(struct kthread *t)
+{
+	struct fw_proc *proc = t->p->proc;
+	struct fw_space *old = proc->old_space;
+
+	proc->old_space = NULL;
+	if (!old)
+		return;
+	if (proc->exec_shared)
+		__atomic_sub_fetch(&fw_space_port(old)->users, 1,
+				   __ATOMIC_SEQ_CST);
+	else
+		agent_leave(old);
+}
+
+static void enter_new_space(struct kthread *t)
+{
+	struct kproc *p = t->p;
+
+	if (fw_space_create(p->mm, t->actor, &p->space) != FW_OK)
+		fail(t, FW_FAIL_US, -ENOMEM);
+	fw_space_port(p->space)->users = 1;
+	fw_space_port(p->space)->owner_pid = p->pid;
+	p->proc->space = p->space;
+	leave_old_space(t);
+	if (agent_start(t))
+		fail(t, FW_FAIL_US, -ENOMEM);
+}
+
+/* ---- the program ----------------------------------------------------------------- */
+
+static long open_program(struct kthread *t, bool is_first)
+{
+	long fd = run_fd(t->p->run, FW_FD_EXE);
+
+	if (is_first) {
+		long r = HC3(__NR_open, t->p->proc->exec_path, 0, 0);
+
+		if (K_IS_ERR(r))
+			return r;
+		HC3(__NR_dup3, r, fd, 0);
+		HC1(__NR_close, r);
+	}
+	return fd;
+}
+
+static void set_comm(const char *path)
+{
+	const char *base = path;
+
+	for (const char *s = path; *s; s++)
+		if (*s == '/')
+			base = s + 1;
+	HC5(__NR_prctl, PR_SET_NAME, base, 0, 0, 0);
+}
+
+static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
+		 bool is_first)
+{
+	struct kproc *p = t->p;
+	long fd = open_program(t, is_first), r;
+
+	if (K_IS_ERR(fd))
+		return fd;
+	r = elf_load(t, fd, im);
+	HC1(__NR_close, fd);
+	if (r)
+		return r;
+	p->brk_start = p->brk_end = im->brk;
+	r = map_anon_at(t, p->stack_top - p->rlim_stack, p->rlim_stack,
+			FW_PROT_R | FW_PROT_W |
+				(im->exec_stack ? FW_PROT_X : 0),
+			FW_VADF_STACK);
+	if (r)
+		return r;
+	memcpy(p->exe, p->proc->exec_path, sizeof(p->proc->exec_path));
+	return elf_stack(t, im, &start.hs, p->proc->exec_name, ret_sp);
+}
+
+static void first_context(struct kthread *t, struct ucontext *uc, uint64_t rip,
+			  uint64_t sp)
+{
+	memset(uc, 0, sizeof(*uc));
+	uc->uc_flags = 6; /* UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS */
+	uc->uc_stack.ss_sp = (void *)(K_STACK_TOP(t) - FW_STACK_BYTES);
+	uc->uc_stack.ss_size = ((uint64_t)t & ~63ull) -
+			       (uint64_t)uc->uc_stack.ss_sp;
+	uc->uc_mcontext.rip = rip;
+	uc->uc_mcontext.rsp = sp;
+	uc->uc_mcontext.eflags = 0x202;
+	uc->uc_mcontext.cs = 0x33;
+	uc->uc_mcontext.ss = 0x2b;
+	uc->uc_sigmask = t->guest_mask & ~K_MASK_NEVER;
+}
+
+static bool join(struct kthread *t, uint64_t *ret_mask)
+{
+	struct fw_proc *proc;
+	bool is_first;
+
+	HC4(__NR_rt_sigprocmask, 2, 0, ret_mask, 8);
+	join_run(t);
+	proc = t->p->proc;
+	is_first = proc->state != FW_PROC_EXECS;
+	if (is_first)
+		proc->exec_mask = *ret_mask;
+	*ret_mask = proc->exec_mask;
+	return is_first;
+}
+
+/* Signals that were ignored before exec stay so; the host knows which. */
+static uint64_t ignored_signals(void)
+{
+	uint64_t set = 0, act[4];
+
+	for (int sig = 1; sig <= K_NSIG; sig++)
+		if (!HC4(__NR_rt_sigaction, sig, 0, act, 8) && act[0] == 1)
+			set |= K_SIG_BIT(sig);
+	return set;
+}
+
+static void image_main(void *arg)
+{
+	struct kthread *t = arg;
+	struct ucontext uc __attribute__((aligned(16)));
+	uint64_t ignored = ignored_signals(), sp;
+	struct image im;
+	bool is_first;
+	long r;
+
+	kthread_adopt(t);
+	if (kthread_actor(t, NULL))
+		fail(t, FW_FAIL_US, -ENOMEM);
+	is_first = join(t, &t->guest_mask);
+	trap_install();
+	enter_new_space(t);
+	r = load(t, &im, &sp, is_first);
+	if (r && is_first)
+		fail(t, r == -ENOENT ? FW_FAIL_NOT_FOUND : FW_FAIL_NOT_EXEC, r);
+	if (r)
+		k_die(t, SIGKILL); /* as Linux, past the point of no return */
+	set_comm(t->p->proc->exec_name);
+	HC2(__NR_munmap, start.low, start.high - start.low);
+	os_signals_init(t, t->guest_mask, ignored);
+	if (!__atomic_exchange_n(&t->p->run->filtered, 1, __ATOMIC_SEQ_CST))
+		if (os_filter_install(t))
+			fail(t, FW_FAIL_US, -EPERM);
+	t->p->proc->state = FW_PROC_RUNS;
+	t->p->run->state = FW_RUN_GOING;
+	first_context(t, &uc, im.start, sp);
+	fs_leave(t);
+	k_resume(&uc);
+}
+
+void k_start(uint64_t sp);
+void k_start(uint64_t sp)
+{
+	struct kproc *p = &first;
+	struct kthread *t;
+
+	parse_host_stack(sp);
+	map_ram(p);
+	p->pid = (uint32_t)HC0(__NR_getpid);
+	p->n_threads = 1;
+	p->next_window = FW_WINDOWS_BASE;
+	if (!p->run->hwcap2)
+		p->run->hwcap2 = (uint32_t)aux(start.hs.auxv, AT_HWCAP2);
+	layout(p);
+	t = kthread_create(p);
+	if (!t)
+		give_up("no memory for a kernel stack");
+	k_switch_stack((uint64_t)t & ~63ull, image_main, t);
+}

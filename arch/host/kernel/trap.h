@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trap.h - inside arch/host/kernel: what its files share with each other and
+ * with the parts of os/ that make threads and processes.
+ */
+#ifndef ARCH_HOST_TRAP_H
+#define ARCH_HOST_TRAP_H
+
+#include "arch/host/kernel/kernel.h"
+
+#define HOST_PROT_NONE 0
+#define HOST_PROT_READ 1
+#define HOST_PROT_WRITE 2
+#define HOST_PROT_EXEC 4
+#define HOST_MAP_SHARED 1
+#define HOST_MAP_PRIVATE 2
+#define HOST_MAP_FIXED 0x10
+#define HOST_MAP_ANONYMOUS 0x20
+#define HOST_MAP_NORESERVE 0x4000
+#define HOST_MAP_POPULATE 0x8000
+#define HOST_MAP_FIXED_NOREPLACE 0x100000
+
+/* The signal by which an agent learns that its parent's thread is gone. */
+#define K_SIG_PARENT 63
+
+/* Numbers of the run's descriptors in this process. */
+static inline long run_fd(const struct fw_run *run, unsigned which)
+{
+	return (long)(run->fd_first + which);
+}
+
+static inline bool in_kernel_half(uint64_t rip)
+{
+	return rip >> 32 == KERNEL_HIGH;
+}
+
+static inline uint64_t ticks_now(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+
+/* entry.S */
+_Noreturn void k_switch_stack(uint64_t top, void (*fn)(void *), void *arg);
+_Noreturn void k_resume(struct ucontext *uc);
+long k_clone(uint64_t flags, uint64_t sp, uint64_t ptid, uint64_t ctid,
+	     uint64_t tls, void (*fn)(void *), void *arg);
+_Noreturn void k_exit_unmap(uint64_t addr, uint64_t len, long status);
+uint64_t copy_fixup(void *to, const void *from, uint64_t n);
+
+/* trap.c */
+void trap_install(void); /* host actions of the synchronous signals */
+void trap_stack(struct kthread *t); /* this thread's signal stack */
+void trap_pending(struct ucontext *uc);
+void fs_enter(struct kthread *t);
+void fs_leave(struct kthread *t);
+
+/* thread.c */
+/* A new kernel stack with a kthread at its top (zeroed but for self, p); NULL
+ * when the host has no memory or mapping left. */
+struct kthread *kthread_create(struct kproc *p);
+void kthread_free(struct kthread *t); /* not the caller's own */
+/* Makes the calling host thread `t`: tid, robust list, signal stack. */
+void kthread_adopt(struct kthread *t);
+/* Gives it an actor; -ENOMEM. */
+long kthread_actor(struct kthread *t, struct kthread *by);
+/* Copies a trap frame with its xstate to the top of another kernel stack. */
+struct ucontext *kthread_copy_frame(struct kthread *to,
+				    const struct ucontext *uc);
+
+/* proc.c */
+struct fw_proc *proc_find(struct kthread *t, uint32_t pid);
+/* Registers a process; NULL when there is no memory. */
+struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent);
+void proc_remove(struct kthread *t, struct fw_proc *proc);
+/* Reaps all actors of a dead or exec'ed process but `except`. */
+void proc_reap_actors(struct kthread *t, uint32_t pid, uint32_t except);
+void procs_lock(struct kthread *t);
+void procs_unlock(struct kthread *t);
+
+/* agent.c */
+/* Starts the agent of the space in which this process lives. */
+long agent_start(struct kthread *t);
+/* Says to the agent that the guest has left this space (exec). */
+void agent_leave(struct fw_space *space);
+
+/* lock.c */
+void lock_left(struct kthread *t); /* last lock released: stop if asked */
+
+/* hostmap.c */
+/* Drops all host mappings of the user half. */
+void hostmap_drop_all(struct kthread *t);
+/* munmap/mmap ran out of mappings: makes room; false when nothing is left. */
+bool hostmap_room(struct kthread *t);
+/* In a forked child, before its first user instruction: nothing of the
+ * parent's user half stays mapped. */
+void hostmap_forked(struct kthread *t);
+
+/* window.c */
+/* Maps `len` bytes of a file from `offset` on into the windows area; returns
+ * the address or -errno. `shared` for host views. */
+long window_open(struct kthread *t, long fd, uint64_t offset, uint64_t len,
+		 unsigned prot, bool shared);
+/* Zeroed private memory of the kernel half's own; let go by window_close. */
+long private_map(struct kthread *t, uint64_t len);
+void window_close(uint64_t addr, uint64_t len);
+/* Puts another mapping of a shared window's pages at `at`. */
+long window_clone(uint64_t window, uint64_t len, uint64_t at, unsigned prot);
+
+/* A fault of the guest at addr; counts and times it. */
+enum fw_kind k_fault(struct kthread *t, uint64_t addr, unsigned access,
+		     struct fw_fault *ret);
+
+/* oom.c */
+/* No frame can be had: ends the largest process, or this one. */
+void oom_kill(struct kthread *t);
+
+#endif

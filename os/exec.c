@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exec.c - execve: everything that can fail is checked first; then the host
+ * execs the kernel image anew with the program's own arguments (so that ps
+ * shows them), and the new image (start.c) loads the program into a new
+ * space. The old space is destroyed by its agent, which outlives it.
+ */
+#include <asm/stat.h>
+
+#include "arch/host/kernel/trap.h"
+#include "os/image.h"
+
+#define HOST_AT_FDCWD (-100)
+#define HOST_AT_EMPTY_PATH 0x1000
+#define HOST_AT_EACCESS 0x200
+#define HOST_O_CLOEXEC 02000000
+#define MAX_SCRIPTS 4
+#define HEAD_BYTES 256
+#define MAX_STRINGS (6ull << 20)
+#define MAX_POINTERS (1ull << 19)
+
+/* The vectors of an exec under way, in memory of our own. */
+struct exec {
+	struct kthread *t;
+	long fd;		/* the program */
+	char *text;		/* strings, one after the other */
+	uint64_t used;
+	char **argv, **envp;	/* within `pointers` */
+	uint64_t argc, envc, n_pointers;
+	char **pointers;
+	char path[4096];	/* the file, as opened */
+	char name[4096];	/* AT_EXECFN */
+	char interp[HEAD_BYTES];
+};
+
+static long add_text(struct exec *e, const char *s)
+{
+	uint64_t len = k_strlen(s) + 1;
+
+	if (e->used + len > MAX_STRINGS)
+		return -E2BIG;
+	memcpy(e->text + e->used, s, len);
+	e->used += len;
+	return 0;
+}
+
+/* Copies a NULL-terminated vector of strings out of the guest. */
+static long copy_vector(struct exec *e, uint64_t from, char ***ret,
+			uint64_t *ret_n)
+{
+	uint64_t n = 0;
+
+	*ret = e->pointers + e->n_pointers;
+	for (; from; from += 8) {
+		uint64_t p;
+		long len;
+
+		if (user_read(e->t, &p, from, 8))
+			return -EFAULT;
+		if (!p)
+			break;
+		len = user_string(e->t, e->text + e->used, p,
+				  MAX_STRINGS - e->used);
+		if (len == -ENAMETOOLONG || n + 8 > MAX_POINTERS / 2)
+			return -E2BIG;
+		if (len < 0)
+			return len;
+		(*ret)[n++] = e->text + e->used;
+		e->used += (uint64_t)len + 1;
+	}
+	(*ret)[n] = NULL;
+	*ret_n = n;
+	e->n_pointers += n + 2; /* one more for never_empty */
+	return 0;
+}
+
+/* An empty argv becomes { "" }, as in Linux since 5.18. */
+static void never_empty(struct exec *e)
+{
+	if (e->argc)
+		return;
+	e->argv[0] = e->text + e->used;
+	e->text[e->used++] = 0;
+	e->argc = 1;
+}
+
+/* ---- which file ----------------------------------------------------------- */
+
+static long check_file(long dirfd, const char *path, long flags, long fd)
+{
+	struct stat st;
+	long r = HC2(__NR_fstat, fd, &st);
+
+	if (r)
+		return r;
+	if ((st.st_mode & 0170000) != 0100000)
+		return -EACCES;
+	if (flags & HOST_AT_EMPTY_PATH && !*path)
+		return st.st_mode & 0111 ? 0 : -EACCES;
+	r = HC4(439 /* faccessat2 */, dirfd, path, 1 /* X_OK */,
+		HOST_AT_EACCESS | (flags & 0x100));
+	return r == -ENOSYS ? HC3(__NR_faccessat, dirfd, path, 1) : r;
+}
+
+static long open_program(struct exec *e, long dirfd, long flags)
+{
+	long r;
+
+	if (!*e->path && flags & HOST_AT_EMPTY_PATH)
+		e->fd = HC3(__NR_fcntl, dirfd, 1030 /* F_DUPFD_CLOEXEC */, 0);
+	else
+		e->fd = HC4(__NR_openat, dirfd, e->path,
+			    HOST_O_CLOEXEC | (flags & 0x100 ? 0400000 : 0), 0);
+	if (e->fd < 0)
+		return e->fd;
+	r = check_file(dirfd, e->path, flags, e->fd);
+	if (r)
+		HC1(__NR_close, e->fd);
+	return r;
+}
+
+/* Splits "#! interpreter [argument]"; the argument may be NULL. */
+static long parse_script(char *head, long len, char **interp, char **arg)
+{
+	char *p = head + 2, *end = head + len, *stop;
+
+	for (stop = p; stop < end && *stop != '\n'; stop++)
+		;
+	if (stop == end && len == HEAD_BYTES)
+		return -ENOEXEC;
+	while (stop > p && (stop[-1] == ' ' || stop[-1] == '\t'))
+		stop--;
+	*stop = 0;
+	while (*p == ' ' || *p == '\t')
+		p++;
+	if (!*p)
+		return -ENOEXEC;
+	*interp = p;
+	while (*p && *p != ' ' && *p != '\t')
+		p++;
+	*arg = NULL;
+	if (!*p)
+		return 0;
+	*p++ = 0;
+	while (*p == ' ' || *p == '\t')
+		p++;
+	*arg = *p ? p : NULL;
+	return 0;
+}
+
+/*
+ * The program is a script: argv becomes interpreter, argument, script, rest.
+ * argv[0] is dropped; two slots are kept free in front of argv for this.
+ */
+static long apply_script(struct exec *e, char *interp, char *arg)
+{
+	char *script = e->text + e->used;
+	long r = add_text(e, e->path);
+	char *a = e->text + e->used;
+
+	if (!r && arg)
+		r = add_text(e, arg);
+	if (r)
+		return r;
+	e->argv[0] = script;
+	if (arg) {
+		*--e->argv = a;
+		e->argc++;
+	}
+	a = e->text + e->used;
+	r = add_text(e, interp);
+	if (r)
+		return r;
+	*--e->argv = a;
+	e->argc++;
+	memcpy(e->path, interp, k_strlen(interp) + 1);
+	return 0;
+}
+
+/* Opens the file to load, following #! lines. */
+static long find_program(struct exec *e, long dirfd, long flags)
+{
+	for (unsigned depth = 0; depth <= MAX_SCRIPTS; depth++) {
+		char head[HEAD_BYTES + 1], *interp, *arg;
+		long len, r = open_program(e, dirfd, flags);
+
+		if (r)
+			return r;
+		len = HC4(__NR_pread64, e->fd, head, HEAD_BYTES, 0);
+		if (len >= 2 && head[0] == '#' && head[1] == '!') {
+			HC1(__NR_close, e->fd);
+			head[len] = 0;
+			r = parse_script(head, len, &interp, &arg);
+			if (!r)
+				r = apply_script(e, interp, arg);
+			if (r)
+				return r;
+			dirfd = HOST_AT_FDCWD;
+			flags = 0;
+			continue;
+		}
+		if (elf_acceptable((const uint8_t *)head, len))
+			return 0;
+		HC1(__NR_close, e->fd);
+		return len < 0 ? len : -ENOEXEC;
+	}
+	return -40; /* ELOOP */
+}
+
+/* ---- the change of images --------------------------------------------------- */
+
+static void copy_name(char to[256], const char *from)
+{
+	size_t n = k_strlen(from);
+
+	if (n > 255)
+		n = 255;
+	memcpy(to, from, n);
+	to[n] = 0;
+}
+
+/* Makes an absolute path of one relative to the current directory. */
+static void absolute_path(char to[256], const char *path)
+{
+	long n = 0;
+
+	if (path[0] != '/') {
+		n = HC2(__NR_getcwd, to, 200);
+		n = n > 1 ? n - 1 : 0;
+		to[n++] = '/';
+		while (path[0] == '.' && path[1] == '/')
+			path += 2;
+	}
+	if (n + (long)k_strlen(path) > 255)
+		n = 0;
+	copy_name(to + n, path);
+}
+
+static void leave_note(struct exec *e)
+{
+	struct kproc *p = e->t->p;
+	struct fw_proc *proc = p->proc;
+	uint64_t ignored = 0;
+
+	for (int sig = 1; sig <= K_NSIG; sig++)
+		if (p->actions[sig].handler == 1)
+			ignored |= K_SIG_BIT(sig);
+	absolute_path(proc->exec_path, e->path);
+	copy_name(proc->exec_name, e->name);
+	proc->exec_mask = e->t->guest_mask;
+	proc->exec_ignored = ignored;
+	proc->old_space = p->space;
+	proc->exec_shared = p->vfork_child;
+	__atomic_store_n(&proc->state, FW_PROC_EXECS, __ATOMIC_SEQ_CST);
+}
+
+static long change_image(struct exec *e)
+{
+	struct kthread *t = e->t;
+	long exe = run_fd(t->p->run, FW_FD_EXE), r;
+
+	leave_note(e);
+	r = HC3(__NR_dup3, e->fd, exe, 0);
+	if (r >= 0)
+		r = HC5(__NR_execveat, run_fd(t->p->run, FW_FD_KERNEL), "",
+			e->argv, e->envp, HOST_AT_EMPTY_PATH);
+	HC1(__NR_close, exe);
+	t->p->proc->state = FW_PROC_RUNS;
+	t->p->proc->old_space = NULL;
+	return r;
+}
+
+static long exec_memory(struct kthread *t, struct exec **ret)
+{
+	uint64_t total = sizeof(struct exec) + MAX_STRINGS + MAX_POINTERS;
+	long at = private_map(t, total);
+	struct exec *e = (struct exec *)at;
+
+	if (K_IS_ERR(at))
+		return -ENOMEM;
+	e->t = t;
+	e->text = (char *)(e + 1);
+	e->pointers = (char **)(void *)(e->text + MAX_STRINGS);
+	e->n_pointers = 2 * (MAX_SCRIPTS + 1); /* room for apply_script */
+	*ret = e;
+	return 0;
+}
+
+static long substitute_self(struct exec *e)
+{
+	if (k_strcmp(e->path, "/proc/self/exe") == 0)
+		memcpy(e->path, e->t->p->exe, k_strlen(e->t->p->exe) + 1);
+	memcpy(e->name, e->path, k_strlen(e->path) + 1);
+	return 0;
+}
+
+static long do_exec(struct kthread *t, long dirfd, uint64_t path,
+		    uint64_t argv, uint64_t envp, long flags)
+{
+	uint64_t total = sizeof(struct exec) + MAX_STRINGS + MAX_POINTERS;
+	struct exec *e;
+	long r = exec_memory(t, &e);
+
+	if (r)
+		return r;
+	r = user_string(t, e->path, path, sizeof(e->path));
+	if (r >= 0)
+		r = substitute_self(e);
+	if (!r)
+		r = copy_vector(e, argv, &e->argv, &e->argc);
+	if (!r) {
+		never_empty(e);
+		r = copy_vector(e, envp, &e->envp, &e->envc);
+	}
+	if (!r)
+		r = find_program(e, dirfd, flags);
+	if (!r) {
+		r = change_image(e);
+		HC1(__NR_close, e->fd);
+	}
+	window_close((uint64_t)e, total);
+	return r;
+}
+
+long sys_execve(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return do_exec(t, HOST_AT_FDCWD, (uint64_t)a[0], (uint64_t)a[1],
+		       (uint64_t)a[2], 0);
+}
+
+long sys_execveat(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return do_exec(t, a[0], (uint64_t)a[1], (uint64_t)a[2], (uint64_t)a[3],
+		       a[4]);
+}
