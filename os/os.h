@@ -44,9 +44,9 @@ os_call_fn sys_recvfrom, sys_setsockopt;
 
 /* wait.c: waiting for descriptors, with a signal mask of its own */
 os_call_fn sys_ppoll, sys_select, sys_pselect6;
-os_call_fn sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2;
+os_call_fn sys_epoll_pwait, sys_epoll_pwait2;
 
-/* ioctl.c */
+/* ioctl.c, prctl.c */
 os_call_fn sys_ioctl, sys_fcntl, sys_prctl, sys_semctl, sys_shmctl, sys_msgctl;
 
 /* misc.c */

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * io.c - read, write and their kin, of any length.
+ *
+ * Only BUF_PAGES pages are announced at a time; what is longer goes in
+ * chunks. A write goes on until the host takes less than it was given. A
+ * read goes on only where Linux fills the buffer as a rule (files, disks,
+ * /dev/zero); a stream's first answer is the answer. An error or a signal
+ * after the first chunk ends the call with the count so far.
+ */
+#include <asm/stat.h>
+#include <linux/stat.h>
+#include <linux/uio.h>
+
+#include "os/buffers.h"
+#include "os/io.h"
+
+#define RW_MAX 0x7ffff000ul /* the host transfers no more in one call */
+#define MAJOR_MEM 1	    /* /dev/zero, /dev/full, /dev/urandom */
+
+static bool io_fills(long fd)
+{
+	struct stat st;
+
+	if (HC2(__NR_fstat, fd, &st))
+		return false;
+	if (S_ISCHR(st.st_mode))
+		return ((st.st_rdev >> 8) & 0xfff) == MAJOR_MEM;
+	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
+}
+
+/* One buffer: args as of the call, whose length is args[2] and whose offset
+ * (when positioned) is args[3]. */
+static long io_single(struct kthread *t, long nr, const long a[6], bool write,
+		      bool positioned)
+{
+	uint64_t len = (uint64_t)a[2], done = 0, room;
+	long args[6] = {a[0]}, ret;
+	struct buffers b;
+
+	if (len > RW_MAX)
+		len = RW_MAX;
+	do {
+		buf_init(&b, t);
+		room = buf_add(&b, (uint64_t)a[1] + done, len - done,
+			       write ? FW_ACC_READ : FW_ACC_WRITE);
+		args[1] = a[1] + (long)done;
+		args[2] = room == len ? a[2] : (long)room;
+		if (positioned)
+			args[3] = a[3] + (long)done;
+		ret = buf_call(&b, nr, args, write ? BUF_AGAIN : BUF_ONCE);
+		if (ret < 0)
+			return done ? (long)done : ret;
+		done += (uint64_t)ret;
+	} while ((uint64_t)ret == room && done < len &&
+		 (write || io_fills(a[0])));
+	return (long)done;
+}
+
+long sys_read(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_single(t, __NR_read, a, false, false);
+}
+
+long sys_write(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_single(t, __NR_write, a, true, false);
+}
+
+long sys_pread64(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_single(t, __NR_pread64, a, false, true);
+}
+
+long sys_pwrite64(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_single(t, __NR_pwrite64, a, true, true);
+}
+
+/* ---- vectors ------------------------------------------------------------ */
+
+/* Adds one piece at s->offset. False when it did not fit as a whole. */
+static bool add_piece(struct io_vector *v, struct buffers *b,
+		      const struct iovec *piece, bool write)
+{
+	uint64_t addr = (uint64_t)piece->iov_base + v->offset;
+	uint64_t len = piece->iov_len - v->offset;
+	uint64_t room = buf_add(b, addr, len,
+				write ? FW_ACC_READ : FW_ACC_WRITE);
+
+	if (room) {
+		v->piece[v->n].iov_base = (void *)addr;
+		v->piece[v->n].iov_len = room;
+		v->n++;
+		v->bytes += room;
+	}
+	if (room < len) {
+		v->offset += room;
+		return false;
+	}
+	v->offset = 0;
+	v->index++;
+	return true;
+}
+
+long io_vector_next(struct io_vector *v, struct buffers *b, bool write)
+{
+	struct iovec piece;
+	uint64_t at;
+
+	v->n = 0;
+	v->bytes = 0;
+	while (v->index < v->count && v->n < IO_PIECES) {
+		at = v->addr + v->index * sizeof(piece);
+		if (user_read(b->t, &piece, at, sizeof(piece)))
+			return -EFAULT;
+		if ((int64_t)piece.iov_len < 0)
+			return -EINVAL;
+		if (piece.iov_len > RW_MAX - v->total)
+			piece.iov_len = RW_MAX - v->total;
+		if (!add_piece(v, b, &piece, write))
+			break;
+		v->total += piece.iov_len;
+	}
+	return 0;
+}
+
+void io_vector_init(struct io_vector *v, uint64_t addr, uint64_t count)
+{
+	v->addr = addr;
+	v->count = count;
+	v->index = 0;
+	v->offset = 0;
+	v->total = 0;
+}
+
+struct vector_call {
+	long nr;
+	bool write;
+	bool positioned; /* args[3] is the offset, unless it is -1 */
+};
+
+static long io_vector(struct kthread *t, const long a[6],
+		      const struct vector_call *c)
+{
+	long args[6], ret;
+	uint64_t done = 0;
+	struct io_vector v;
+	struct buffers b;
+
+	memcpy(args, a, sizeof(args));
+	if ((uint64_t)a[2] > IO_VECTOR_MAX) /* the host says what is wrong */
+		return host_call_guest(&t->pending, c->nr, args);
+	io_vector_init(&v, (uint64_t)a[1], (uint64_t)a[2]);
+	do {
+		buf_init(&b, t);
+		ret = io_vector_next(&v, &b, c->write);
+		if (ret)
+			return done ? (long)done : ret;
+		args[1] = (long)v.piece;
+		args[2] = (long)v.n;
+		if (c->positioned && a[3] != -1)
+			args[3] = a[3] + (long)done;
+		ret = buf_call(&b, c->nr, args, c->write ? BUF_AGAIN : BUF_ONCE);
+		if (ret < 0)
+			return done ? (long)done : ret;
+		done += (uint64_t)ret;
+	} while ((uint64_t)ret == v.bytes && v.index < v.count &&
+		 (c->write || io_fills(a[0])));
+	return (long)done;
+}
+
+long sys_readv(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_vector(t, a, &(struct vector_call){__NR_readv, false, false});
+}
+
+long sys_writev(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_vector(t, a, &(struct vector_call){__NR_writev, true, false});
+}
+
+long sys_preadv(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_vector(t, a, &(struct vector_call){__NR_preadv, false, true});
+}
+
+long sys_pwritev(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_vector(t, a, &(struct vector_call){__NR_pwritev, true, true});
+}
+
+long sys_preadv2(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_vector(t, a,
+			 &(struct vector_call){__NR_preadv2, false, true});
+}
+
+long sys_pwritev2(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return io_vector(t, a,
+			 &(struct vector_call){__NR_pwritev2, true, true});
+}

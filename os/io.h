@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * io.h - iovecs of the guest, in portions that can be announced.
+ *
+ * The host is given a copy of the array in kernel memory: the guest's own is
+ * read once.
+ */
+#ifndef OS_IO_H
+#define OS_IO_H
+
+#include <linux/uio.h>
+
+#include "os/buffers.h"
+
+#define IO_PIECES 256
+#define IO_VECTOR_MAX 1024 /* UIO_MAXIOV */
+
+struct io_vector {
+	uint64_t addr, count;	/* the guest's array */
+	uint64_t index, offset; /* where the next portion begins */
+	uint64_t total;		/* bytes in all pieces before index */
+	uint64_t n, bytes;	/* this portion */
+	struct iovec piece[IO_PIECES];
+};
+
+void io_vector_init(struct io_vector *v, uint64_t addr, uint64_t count);
+/* Takes the next portion into piece[0..n) and adds its buffers to b. It is
+ * the last one when index == count afterwards. -EFAULT or -EINVAL. */
+long io_vector_next(struct io_vector *v, struct buffers *b, bool write);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * socket.c - messages: what points to what points to the data.
+ *
+ * A msghdr and its iovec are copied; the host sees the copies, with pointers
+ * to the guest's data. What the host writes back into the msghdr is copied
+ * to the guest's. A datagram is never split: it cannot be longer than what
+ * can be announced. A stream's message may end early, as it may natively.
+ */
+#include <linux/filter.h>
+#include <linux/net.h>
+#include <linux/time_types.h>
+
+#include "os/io.h"
+
+#define MSG_DONTWAIT 0x40
+#define MSG_WAITALL 0x100
+#define MSG_WAITFORONE 0x10000
+#define SOCK_STREAM 1
+#define SOL_SOCKET 1
+#define SO_TYPE 3
+#define SO_ATTACH_FILTER 26
+#define SO_ATTACH_REUSEPORT_CBPF 51
+#define CLOCK_MONOTONIC 1
+#define NSEC 1000000000ll
+#define MMSG_MAX 1024
+
+/* The kernel's user_msghdr. */
+struct k_msghdr {
+	uint64_t name;
+	int32_t namelen;
+	uint32_t pad;
+	uint64_t iov, iovlen;
+	uint64_t control, controllen;
+	uint32_t flags, pad2;
+};
+_Static_assert(sizeof(struct k_msghdr) == 56, "the host's layout");
+
+struct k_mmsghdr {
+	struct k_msghdr hdr;
+	uint32_t len, pad;
+};
+
+static bool is_stream(long fd)
+{
+	int type = 0, len = sizeof(type);
+
+	return !HC5(__NR_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &len) &&
+	       type == SOCK_STREAM;
+}
+
+/* ---- one buffer --------------------------------------------------------- */
+
+long sys_sendto(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	uint64_t len = (uint64_t)a[2], done = 0, room;
+	bool more = false;
+	long args[6], ret;
+	struct buffers b;
+
+	(void)uc;
+	memcpy(args, a, sizeof(args));
+	do {
+		buf_init(&b, t);
+		if ((int)a[5] > 0)
+			buf_add(&b, (uint64_t)a[4], (uint32_t)a[5],
+				FW_ACC_READ);
+		room = buf_add(&b, (uint64_t)a[1] + done, len - done,
+			       FW_ACC_READ);
+		if (room < len && !done)
+			more = is_stream(a[0]);
+		args[1] = a[1] + (long)done;
+		args[2] = more ? (long)room : (long)(len - done);
+		ret = buf_call(&b, __NR_sendto, args, BUF_AGAIN);
+		if (ret < 0)
+			return done ? (long)done : ret;
+		done += (uint64_t)ret;
+	} while (more && (uint64_t)ret == room && done < len);
+	return (long)done;
+}
+
+/* Adds the name of which the int at len_addr says how long it may be. */
+static void add_name(struct buffers *b, uint64_t name, uint64_t len_addr)
+{
+	int32_t len;
+
+	buf_add(b, len_addr, sizeof(len), FW_ACC_WRITE);
+	if (len_addr && !user_read(b->t, &len, len_addr, sizeof(len)) &&
+	    len > 0)
+		buf_add(b, name, (uint32_t)len, FW_ACC_WRITE);
+}
+
+long sys_recvfrom(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	uint64_t len = (uint64_t)a[2], done = 0, room;
+	long args[6], ret;
+	struct buffers b;
+
+	(void)uc;
+	memcpy(args, a, sizeof(args));
+	do {
+		buf_init(&b, t);
+		if (a[4])
+			add_name(&b, (uint64_t)a[4], (uint64_t)a[5]);
+		room = buf_add(&b, (uint64_t)a[1] + done, len - done,
+			       FW_ACC_WRITE);
+		args[1] = a[1] + (long)done;
+		args[2] = (long)room;
+		ret = buf_call(&b, __NR_recvfrom, args, BUF_ONCE);
+		if (ret < 0)
+			return done ? (long)done : ret;
+		done += (uint64_t)ret;
+	} while ((a[3] & MSG_WAITALL) && (uint64_t)ret == room &&
+		 done < len && is_stream(a[0]));
+	return (long)done;
+}
+
+/* ---- messages ----------------------------------------------------------- */
+
+/*
+ * Sends or receives the message described by the guest's header at addr,
+ * with the host call nr (sendmsg or recvmsg).
+ */
+static long message(struct kthread *t, long nr, long fd, uint64_t addr,
+		    long flags)
+{
+	bool send = nr == __NR_sendmsg;
+	uint32_t access = send ? FW_ACC_READ : FW_ACC_WRITE;
+	long args[6] = {fd, 0, flags}, ret;
+	struct k_msghdr hdr, copy;
+	struct io_vector v;
+	struct buffers b;
+
+	if (user_read(t, &hdr, addr, sizeof(hdr)))
+		return -EFAULT;
+	if (hdr.iovlen > IO_VECTOR_MAX)
+		return -EMSGSIZE;
+	copy = hdr;
+	buf_init(&b, t);
+	if (hdr.namelen > 0)
+		buf_add(&b, hdr.name, (uint32_t)hdr.namelen, access);
+	if (hdr.controllen <= INT32_MAX)
+		buf_add(&b, hdr.control, hdr.controllen, access);
+	io_vector_init(&v, hdr.iov, hdr.iovlen);
+	ret = io_vector_next(&v, &b, send);
+	if (ret)
+		return ret;
+	if (send && v.index < v.count && !is_stream(fd))
+		return -EMSGSIZE;
+	copy.iov = (uint64_t)v.piece;
+	copy.iovlen = v.n;
+	args[1] = (long)&copy;
+	ret = buf_call(&b, nr, args, send ? BUF_AGAIN : BUF_ONCE);
+	if (ret < 0 || send)
+		return ret;
+	hdr.namelen = copy.namelen;
+	hdr.controllen = copy.controllen;
+	hdr.flags = copy.flags;
+	return user_write(t, addr, &hdr, sizeof(hdr)) ? -EFAULT : ret;
+}
+
+long sys_sendmsg(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return message(t, __NR_sendmsg, a[0], (uint64_t)a[1], a[2]);
+}
+
+long sys_recvmsg(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return message(t, __NR_recvmsg, a[0], (uint64_t)a[1], a[2]);
+}
+
+/* Message i of an array; its length goes into the array. */
+static long message_of(struct kthread *t, long nr, const long a[6], uint64_t i,
+		       long flags)
+{
+	uint64_t addr = (uint64_t)a[1] + i * sizeof(struct k_mmsghdr);
+	long ret = message(t, nr, a[0], addr, flags);
+	uint32_t len = (uint32_t)ret;
+
+	if (ret < 0)
+		return ret;
+	addr += offsetof(struct k_mmsghdr, len);
+	return user_write(t, addr, &len, sizeof(len)) ? -EFAULT : 0;
+}
+
+static uint64_t message_count(const long a[6])
+{
+	uint64_t n = (uint32_t)a[2];
+
+	return n < MMSG_MAX ? n : MMSG_MAX;
+}
+
+long sys_sendmmsg(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	uint64_t n = message_count(a);
+	long ret = 0;
+
+	(void)uc;
+	for (uint64_t i = 0; i < n; i++) {
+		ret = message_of(t, __NR_sendmsg, a, i, a[3]);
+		if (ret)
+			return i ? (long)i : ret;
+	}
+	return (long)n;
+}
+
+static int64_t now_ns(void)
+{
+	struct __kernel_timespec ts;
+
+	HC2(__NR_clock_gettime, CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NSEC + ts.tv_nsec;
+}
+
+/* As natively, the time-out is looked at after each message only. */
+long sys_recvmmsg(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	uint64_t n = message_count(a), i = 0;
+	long flags = a[3] & ~(long)MSG_WAITFORONE, ret = 0;
+	struct __kernel_timespec ts;
+	int64_t left = 0, end = 0;
+
+	(void)uc;
+	if (a[4]) {
+		if (user_read(t, &ts, (uint64_t)a[4], sizeof(ts)))
+			return -EFAULT;
+		if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= NSEC)
+			return -EINVAL;
+		if (ts.tv_sec > INT32_MAX)
+			ts.tv_sec = INT32_MAX;
+		end = now_ns() + ts.tv_sec * NSEC + ts.tv_nsec;
+	}
+	while (i < n) {
+		ret = message_of(t, __NR_recvmsg, a, i, flags);
+		if (ret)
+			break;
+		i++;
+		if (a[3] & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (a[4] && (left = end - now_ns()) <= 0)
+			break;
+	}
+	if (a[4] && i) {
+		left = left > 0 ? left : 0;
+		ts.tv_sec = left / NSEC;
+		ts.tv_nsec = left % NSEC;
+		if (user_write(t, (uint64_t)a[4], &ts, sizeof(ts)))
+			return -EFAULT;
+	}
+	return i ? (long)i : ret;
+}
+
+/* A socket filter points to its instructions. */
+long sys_setsockopt(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	struct sock_fprog prog;
+	struct buffers b;
+
+	(void)uc;
+	buf_init(&b, t);
+	if ((int)a[4] > 0)
+		buf_add(&b, (uint64_t)a[3], (uint32_t)a[4], FW_ACC_READ);
+	if ((int)a[1] == SOL_SOCKET &&
+	    ((int)a[2] == SO_ATTACH_FILTER ||
+	     (int)a[2] == SO_ATTACH_REUSEPORT_CBPF) &&
+	    (uint32_t)a[4] >= sizeof(prog) &&
+	    !user_read(t, &prog, (uint64_t)a[3], sizeof(prog)))
+		buf_add(&b, (uint64_t)prog.filter,
+			prog.len * sizeof(struct sock_filter), FW_ACC_READ);
+	return buf_call(&b, __NR_setsockopt, a, BUF_AGAIN);
+}

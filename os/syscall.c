@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * syscall.c - what becomes of a system call of the guest that trapped.
+ *
+ * The table (syscalls.def) says it: refused, done by a function of ours, or
+ * made natively here, by the description of its arguments. The result goes
+ * to rax. A call that a signal kept from beginning (K_ERESTART) is set up to
+ * be made again: the instruction pointer goes back to the syscall
+ * instruction, and the signal is delivered on the way out.
+ *
+ * Calls of other ABIs do not come here: x32 numbers are beyond the table,
+ * int 0x80 is told apart by the trap (si_arch).
+ */
+#include "os/buffers.h"
+#include "os/calls.h"
+#include "os/signal.h"
+
+#define SYSCALL_INSN_BYTES 2
+#define LENGTH_MAX 0x7fffffff /* no buffer of one host call is longer */
+
+/* Adds the buffer of argument i whose length argument k gives. */
+static void collect_counted(struct buffers *b, const struct os_arg *d,
+			    unsigned i, long args[6])
+{
+	uint64_t len = (uint64_t)args[d->k];
+	uint32_t access = d->kind == ARG_INL ? FW_ACC_READ : FW_ACC_WRITE;
+	uint64_t room;
+
+	if (d->kind == ARG_CUT && d->unit == 1 && len > LENGTH_MAX)
+		len = LENGTH_MAX;
+	if (len > LENGTH_MAX)
+		len = 0; /* negative, or more than the host takes */
+	len = len * d->unit + d->extra;
+	room = buf_add(b, (uint64_t)args[i], len, access);
+	if (d->kind == ARG_CUT && room < len)
+		args[d->k] = (long)(room / d->unit);
+}
+
+static void collect_pointed(struct buffers *b, const struct os_arg *d,
+			    unsigned i, const long args[6])
+{
+	int32_t len;
+
+	if (!args[i] || !args[d->k] ||
+	    user_read(b->t, &len, (uint64_t)args[d->k], sizeof(len)) || len < 0)
+		return;
+	buf_add(b, (uint64_t)args[i], (uint64_t)len, FW_ACC_WRITE);
+}
+
+static void collect_path(struct buffers *b, const struct os_arg *d, unsigned i,
+			 long args[6])
+{
+	unsigned n = b->n, pages = b->pages;
+	char head[40];
+
+	buf_string(b, (uint64_t)args[i], head, sizeof(head));
+	if (d->n && (args[d->k] & (long)d->n))
+		return;
+	if (!path_is_exe(b->t, head))
+		return;
+	b->n = n;
+	b->pages = pages;
+	args[i] = (long)b->t->p->exe;
+}
+
+static void collect(struct buffers *b, const struct os_arg *d, unsigned i,
+		    long args[6])
+{
+	uint64_t addr = (uint64_t)args[i];
+	char head[8];
+
+	switch ((enum os_arg_kind)d->kind) {
+	case ARG_VALUE:
+		break;
+	case ARG_IN:
+		buf_add(b, addr, d->n, FW_ACC_READ);
+		break;
+	case ARG_OUT:
+		buf_add(b, addr, d->n, FW_ACC_WRITE);
+		break;
+	case ARG_INL:
+	case ARG_OUTL:
+	case ARG_CUT:
+		collect_counted(b, d, i, args);
+		break;
+	case ARG_OUTP:
+		collect_pointed(b, d, i, args);
+		break;
+	case ARG_STR:
+		buf_string(b, addr, head, sizeof(head));
+		break;
+	case ARG_PATH:
+		collect_path(b, d, i, args);
+		break;
+	case ARG_PAGE:
+		buf_add(b, addr, FW_PAGE_SIZE - (addr & FW_PAGE_MASK),
+			FW_ACC_READ);
+		break;
+	}
+}
+
+static long call_native(struct kthread *t, const struct os_call *call, long nr,
+			const long a[6])
+{
+	enum buf_mode mode = call->class == OS_ONCE  ? BUF_ONCE
+			     : call->class == OS_NOW ? BUF_NOW
+						     : BUF_AGAIN;
+	struct buffers b;
+	long args[6];
+
+	memcpy(args, a, sizeof(args));
+	buf_init(&b, t);
+	for (unsigned i = 0; i < 6; i++)
+		collect(&b, &call->arg[i], i, args);
+	return buf_call(&b, nr, args, mode);
+}
+
+static long dispatch(struct kthread *t, struct ucontext *uc, uint64_t nr)
+{
+	const struct sigcontext *m = &uc->uc_mcontext;
+	const long a[6] = {(long)m->rdi, (long)m->rsi, (long)m->rdx,
+			   (long)m->r10, (long)m->r8,  (long)m->r9};
+	const struct os_call *call = &os_calls[nr];
+
+	switch ((enum os_class)call->class) {
+	case OS_OWN:
+		return call->fn(t, uc, a);
+	case OS_PASS:
+	case OS_BUF:
+	case OS_ONCE:
+	case OS_NOW:
+		return call_native(t, call, (long)nr, a);
+	case OS_REFUSE:
+		return -(long)call->error;
+	case OS_NONE:
+		break;
+	}
+	return -ENOSYS;
+}
+
+void os_syscall(struct kthread *t, struct ucontext *uc)
+{
+	uint64_t nr = uc->uc_mcontext.rax;
+	long ret = nr < OS_CALLS ? dispatch(t, uc, nr) : -ENOSYS;
+
+	if (ret == K_ERESTART) {
+		uc->uc_mcontext.rip -= SYSCALL_INSN_BYTES;
+		uc->uc_mcontext.rax = nr;
+	} else if (ret != OS_NO_RESULT) {
+		uc->uc_mcontext.rax = (uint64_t)ret;
+	}
+	signal_call_end(t, uc);
+}
