@@ -158,7 +158,8 @@ static void script(void)
 	char name[] = "script-XXXXXX";
 	int fd = mkstemp(name);
 	char *argv[] = {name, "one", "two", NULL};
-	char text[] = "#!/bin/sh\nrm -f \"$0\"\necho \"  script $# $2\"\nexit 7\n";
+	char text[] = "#!/bin/sh\nrm -f \"$0\"\n"
+		"echo \"  script $# $2\"\nexit 7\n";
 
 	must(fd >= 0);
 	must(write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);

@@ -119,7 +119,8 @@ static void system_calls(void)
 	char *m = map_anon(4 * PAGE, 0);
 	char *hole = m + 2 * PAGE, *ro = m + 3 * PAGE;
 	struct iovec v[2] = {{m, 100}, {hole, 100}};
-	int *pair_at_ro = (int *)(void *)ro, *pair_at_hole = (int *)(void *)hole;
+	int *pair_at_ro = (int *)(void *)ro;
+	int *pair_at_hole = (int *)(void *)hole;
 	int fds[2], st;
 
 	must(!pipe2(fds, O_NONBLOCK));
