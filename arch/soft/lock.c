@@ -68,6 +68,7 @@ bool fwp_lock(struct fw_lock *lock, uint32_t actor_id)
 		fwp_panic("a lock is taken twice", __FILE__, __LINE__);
 	if (n_held == MAX_HELD)
 		fwp_panic("too many locks", __FILE__, __LINE__);
+	soft_step();
 	if (!try_lock(lock, HELD, &died))
 		while (!try_lock(lock, WAITED, &died)) {
 			if (swap(&lock->word, HELD, WAITED) ||
@@ -101,6 +102,7 @@ void fwp_unlock(struct fw_lock *lock)
 	held[i] = held[--n_held];
 	lock->owner = 0;
 	release(lock, FREE);
+	soft_step();
 }
 
 void soft_locks_die(void)

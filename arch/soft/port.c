@@ -30,6 +30,7 @@ static enum fw_status begin_io(struct soft *s, enum soft_io io, uint64_t where,
 			       unsigned n)
 {
 	want(soft_locks_held() == 0, "I/O under a lock", __LINE__);
+	soft_step();
 	__atomic_add_fetch(&s->ios[io], 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&s->io_pages[io], n, __ATOMIC_RELAXED);
 	return s->io_hook ? s->io_hook(s->io_arg, io, where, n) : FW_OK;
@@ -140,6 +141,7 @@ void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 	     __LINE__);
 	want(soft_locks_held() == 1, "a flush under the mm lock", __LINE__);
 	__atomic_add_fetch(&s->flushes, 1, __ATOMIC_RELAXED);
+	soft_step();
 	pthread_mutex_lock(&s->cpus_lock);
 	for (unsigned i = 0; i < SOFT_CPUS; i++) {
 		struct soft_cpu *cpu = s->cpus[i];
@@ -198,13 +200,18 @@ void fwp_kick(struct fw_mm *mm)
 
 /* ---- actors ----------------------------------------------------------- */
 
-void fwp_step(struct fw_mm *mm)
+void soft_step(void)
 {
 	struct soft *s = soft_machine();
 
-	(void)mm;
-	if (s && s->step_hook)
+	if (s->step_hook)
 		s->step_hook(s->step_arg);
+}
+
+void fwp_step(struct fw_mm *mm)
+{
+	(void)mm;
+	soft_step();
 }
 
 bool fwp_actor_alive(struct fw_mm *mm, uint32_t actor_id)

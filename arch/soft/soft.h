@@ -70,7 +70,8 @@ struct soft {
 	enum fw_status (*io_hook)(void *arg, enum soft_io io, uint64_t where,
 				  unsigned n);
 	void *io_arg;
-	/* Called at each journalled store (FW_STEP builds). */
+	/* Called at each journalled store (FW_STEP builds) and, always, where
+	 * the core takes or releases a lock, flushes, or does I/O. */
 	void (*step_hook)(void *arg);
 	void *step_arg;
 
@@ -93,6 +94,8 @@ struct fw_section *soft_file(struct soft *s, void *data, uint64_t size,
 void soft_actor_died(struct soft *s, struct fw_actor *actor);
 /* Writes modified pages out and zeroes frames until nothing is wanted. */
 void soft_background(struct soft *s);
+/* Calls the step hook. */
+void soft_step(void);
 /* fw_verify with the discrepancies printed to stderr. */
 unsigned soft_verify(struct soft *s);
 
