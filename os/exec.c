@@ -322,6 +322,49 @@ static long do_exec(struct kthread *t, long dirfd, uint64_t path,
 	return r;
 }
 
+/* The same for vectors that lie in our own memory. */
+static long take_vector(struct exec *e, char *const *from, char ***ret,
+			uint64_t *ret_n)
+{
+	uint64_t n = 0;
+
+	*ret = e->pointers + e->n_pointers;
+	for (; from[n]; n++) {
+		(*ret)[n] = e->text + e->used;
+		if (n + 8 > MAX_POINTERS / 16 || add_text(e, from[n]))
+			return -E2BIG;
+	}
+	(*ret)[n] = NULL;
+	*ret_n = n;
+	e->n_pointers += n + 2;
+	return 0;
+}
+
+long os_exec_first(struct kthread *t, const char *path, char *const *argv,
+		   char *const *envp)
+{
+	uint64_t total = sizeof(struct exec) + MAX_STRINGS + MAX_POINTERS;
+	struct exec *e;
+	long r = exec_memory(t, &e), fd;
+
+	if (r)
+		return r;
+	memcpy(e->path, path, k_strlen(path) + 1);
+	memcpy(e->name, path, k_strlen(path) + 1);
+	r = take_vector(e, argv, &e->argv, &e->argc);
+	if (!r) {
+		never_empty(e);
+		r = take_vector(e, envp, &e->envp, &e->envc);
+	}
+	if (!r)
+		r = find_program(e, HOST_AT_FDCWD, 0);
+	if (!r && k_strcmp(e->path, path))
+		r = change_image(e);
+	fd = e->fd;
+	window_close((uint64_t)e, total);
+	return r ? r : fd;
+}
+
 long sys_execve(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;

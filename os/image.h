@@ -36,6 +36,14 @@ long elf_stack(struct kthread *t, const struct image *im,
 	       const struct host_stack *hs, const char *exec_name,
 	       uint64_t *ret_sp);
 
+/*
+ * exec.c: a descriptor of the program at `path`, which the front end asked
+ * for. When it is a script, its interpreter is executed and there is no
+ * return. -errno.
+ */
+long os_exec_first(struct kthread *t, const char *path, char *const *argv,
+		   char *const *envp);
+
 /* mem.c: maps len bytes of the file at offset; fixed address. */
 long map_file_at(struct kthread *t, uint64_t at, uint64_t len, unsigned prot,
 		 long fd, uint64_t offset);

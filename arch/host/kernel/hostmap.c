@@ -173,6 +173,7 @@ static void fill_run(struct kthread *t, fw_vpn vpn, fw_pte *pte, unsigned n,
 	unsigned prot = pte_prot(*pte);
 	fw_pte bits = view ? FW_PTE_CACHED | FW_PTE_CACHED_W
 			   : cached_bits(prot);
+	unsigned tries = 0;
 	long r;
 
 	do {
@@ -180,7 +181,7 @@ static void fill_run(struct kthread *t, fw_vpn vpn, fw_pte *pte, unsigned n,
 			pte[i] |= bits;
 		r = view ? map_view(view, vpn, n)
 			 : map_frames(t, vpn, n, fw_pte_pfn(*pte), prot);
-	} while (r == -ENOMEM && hostmap_room(t));
+	} while (r == -ENOMEM && tries++ < 4 && hostmap_room(t));
 	if (K_IS_ERR(r))
 		fwp_panic("the host refuses a mapping", __FILE__, (int)-r);
 	t->p->host_maps++;
@@ -306,6 +307,16 @@ void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 	each_table(space, vpn, vpn + n, cached_visit, &c);
 	if (c.any)
 		unmap_pages(t, vpn, n);
+}
+
+/* One thread in the space: the old mapping is not used before the new one
+ * replaces it. */
+void fwp_tlb_replace(struct fw_space *space, fw_vpn vpn)
+{
+	struct kthread *t = k_self();
+
+	if (t->p->n_threads > 1 || fw_space_port(space)->users > 1)
+		fwp_tlb_flush(space, vpn, 1, FW_FLUSH_DROP);
 }
 
 void hostmap_forked(struct kthread *t)

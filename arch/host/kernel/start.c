@@ -171,7 +171,8 @@ static long open_program(struct kthread *t, bool is_first)
 	long fd = run_fd(t->p->run, FW_FD_EXE);
 
 	if (is_first) {
-		long r = HC3(__NR_open, t->p->proc->exec_path, 0, 0);
+		long r = os_exec_first(t, t->p->proc->exec_path,
+				       start.hs.argv, start.hs.envp);
 
 		if (K_IS_ERR(r))
 			return r;

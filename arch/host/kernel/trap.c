@@ -7,6 +7,7 @@
  * call. Both run with the guest's own signal mask, so that an asynchronous
  * signal may interrupt them; trap_async then only queues it.
  */
+#include <asm/errno.h>
 #include <stddef.h>
 
 #include "arch/host/kernel/trap.h"
@@ -219,6 +220,10 @@ static void trap_syscall(int sig, siginfo_t *info, void *context)
 
 	if (info->si_code != 1 /* SYS_SECCOMP */) {
 		trap_async(sig, info, context);
+		return;
+	}
+	if (info->si_arch != 0xc000003eu /* AUDIT_ARCH_X86_64 */) {
+		uc->uc_mcontext.rax = (uint64_t)-ENOSYS; /* int 0x80 */
 		return;
 	}
 	fs_enter(t);
