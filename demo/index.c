@@ -99,5 +99,6 @@ int main(int argc, char **argv)
 	}
 	printf("index of %zu words, %zu look-ups: %016lx\n", index.n_entries,
 	       lookups, hash);
+	free(index.buckets);
 	return 0;
 }

@@ -17,6 +17,7 @@ static volatile int got_signal, got_code;
 static char *volatile got_addr;
 static char *volatile got_ip;
 static char *volatile nowhere = (char *)64; /* never mapped */
+static char *volatile null;
 static char *volatile no_address = (char *)((uintptr_t)1 << 63);
 
 static void handler(int sig, siginfo_t *info, void *context)
@@ -61,8 +62,8 @@ static void accesses(void)
 	must(!mprotect(m, PAGE, PROT_NONE));
 	must(!mprotect(m + PAGE, PAGE, PROT_READ));
 	must(!munmap(m + 4 * PAGE, PAGE));
-	try_access("null write", NULL, 16, WRITE);
-	try_access("null read", NULL, 0, READ);
+	try_access("null write", null, 16, WRITE);
+	try_access("null read", null, 0, READ);
 	try_access("read of PROT_NONE", m, 5, READ);
 	try_access("write of PROT_NONE", m, 7, WRITE);
 	try_access("read of PROT_READ", m, PAGE, READ);
