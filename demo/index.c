@@ -92,7 +92,7 @@ int main(int argc, char **argv)
 
 		if (!e) {
 			fprintf(stderr, "index: a word is lost\n");
-			return 1;
+			exit(1);
 		}
 		e->hits++;
 		hash = mix(hash ^ e->key ^ e->hits ^ (uint64_t)strlen(e->text));

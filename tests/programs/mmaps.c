@@ -53,7 +53,7 @@ static void say(const char *what, long ret)
 	if (ret == -1)
 		printf("%s: errno %d\n", what, errno);
 	else if (at < 64 * PAGE)
-		printf("%s: page %zu\n", what, at / PAGE);
+		printf("%s: page %lu\n", what, (unsigned long)(at / PAGE));
 	else if (ret >= 0 && ret < 4096)
 		printf("%s: %ld\n", what, ret);
 	else

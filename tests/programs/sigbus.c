@@ -27,7 +27,7 @@ static void look(const char *what, char *base, size_t at)
 	int value;
 
 	if (!sigsetjmp(back, 1)) {
-		value = *(volatile char *)(base + at);
+		value = *(volatile unsigned char *)(base + at);
 		printf("%s: byte %zu is %d\n", what, at, value);
 	} else {
 		printf("%s: byte %zu: signal %d code %d at %+ld\n", what, at,

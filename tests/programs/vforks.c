@@ -9,8 +9,6 @@
 #include <signal.h>
 #include <spawn.h>
 
-extern char **environ;
-
 static volatile int written_by_child;
 static volatile int alarms;
 
