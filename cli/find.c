@@ -11,6 +11,9 @@
 
 #include "cli/cli.h"
 
+#define HEAD_BYTES 256
+#define MAX_SCRIPTS 5
+
 /* 0 when the file can be executed, as far as can be told; else errno. */
 static int try_path(const char *path)
 {
@@ -21,20 +24,6 @@ static int try_path(const char *path)
 	if (!S_ISREG(st.st_mode))
 		return EACCES;
 	return access(path, X_OK) ? errno : 0;
-}
-
-/* Neither ELF nor "#!": execvp gives such a file to the shell. */
-static bool is_plain_script(const char *path)
-{
-	char head[4] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	ssize_t n;
-
-	if (fd < 0)
-		return false; /* executable but not readable: not a script */
-	n = read(fd, head, sizeof(head));
-	close(fd);
-	return n >= 0 && memcmp(head, "\177ELF", 4) && memcmp(head, "#!", 2);
 }
 
 static int put_path(struct front *f, const char *path)
@@ -48,34 +37,97 @@ static int put_path(struct front *f, const char *path)
 	return 0;
 }
 
-/* Runs the file by the shell: sh FILE ARGUMENTS. */
-static int use_shell(struct front *f)
-{
-	size_t n = 0;
-	char **argv;
+/* ---- scripts ---------------------------------------------------------------
+ */
 
-	while (f->opt.argv[n])
-		n++;
-	argv = calloc(n + 2, sizeof(*argv));
-	if (!argv)
-		return fail(EXIT_US, "no memory is left for the arguments.");
-	argv[0] = "/bin/sh";
-	argv[1] = strdup(f->program);
-	memcpy(argv + 2, f->opt.argv + 1, n * sizeof(*argv));
-	f->argv = argv;
-	strcpy(f->program, "/bin/sh");
-	return 0;
+/* Reads the start of a file; its length, or -1. NUL-terminated. */
+static ssize_t read_head(const char *path, char *head, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, head, size - 1);
+	close(fd);
+	if (n >= 0)
+		head[n] = '\0';
+	return n;
 }
 
+/* argv becomes INTERPRETER [ARGUMENT] FILE and the arguments. */
+static int put_before(struct front *f, const char *interpreter,
+		      const char *argument)
+{
+	size_t n = 0, at = 0;
+	char **argv;
+
+	while (f->argv[n])
+		n++;
+	argv = calloc(n + 4, sizeof(*argv));
+	if (!argv)
+		return fail(EXIT_US, "no memory is left for the arguments. "
+				     "Give fewer.");
+	argv[at++] = strdup(interpreter);
+	if (argument)
+		argv[at++] = strdup(argument);
+	argv[at++] = strdup(f->program);
+	if (n > 1)
+		memcpy(argv + at, f->argv + 1, (n - 1) * sizeof(*argv));
+	f->argv = argv;
+	return put_path(f, interpreter);
+}
+
+/* "#! interpreter [one argument]", as the host's execve reads it. */
+static int use_interpreter(struct front *f, char *line)
+{
+	static const char blanks[] = " \t";
+	size_t length = strcspn(line, "\n");
+	char *interpreter, *argument = NULL;
+	int error;
+
+	while (length && strchr(blanks, line[length - 1]))
+		length--;
+	line[length] = '\0';
+	interpreter = line + strspn(line, blanks);
+	line = interpreter + strcspn(interpreter, blanks);
+	if (*line) {
+		*line++ = '\0';
+		argument = line + strspn(line, blanks);
+	}
+	error = *interpreter ? try_path(interpreter) : ENOEXEC;
+	if (error)
+		return fail(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXEC,
+			    "cannot run %s: its interpreter '%s' cannot be "
+			    "executed (%s). Correct its first line.",
+			    f->program, interpreter, strerror(error));
+	return put_before(f, interpreter, argument);
+}
+
+/*
+ * The program itself, or what its first line names. A file that is neither
+ * ELF nor "#!" goes to the shell, as execvp has it.
+ */
 static int found(struct front *f, const char *path)
 {
+	char head[HEAD_BYTES + 1];
 	int status = put_path(f, path);
 
 	f->argv = f->opt.argv;
-	if (!status && is_plain_script(path))
-		status = use_shell(f);
+	for (int depth = 0; !status && depth < MAX_SCRIPTS; depth++) {
+		ssize_t n = read_head(f->program, head, sizeof(head));
+
+		if (n < 0 || !memcmp(head, "\177ELF", 4))
+			return 0;
+		if (memcmp(head, "#!", 2))
+			return put_before(f, "/bin/sh", NULL);
+		status = use_interpreter(f, head + 2);
+	}
 	return status;
 }
+
+/* ---- where -----------------------------------------------------------------
+ */
 
 static int not_found(const char *name, int error)
 {

@@ -88,10 +88,10 @@ static void print_faults(const struct front *f)
 static void print_row(const char *name, uint64_t count, uint64_t pages,
 		      double ns, const char *source)
 {
-	fprintf(stderr, "  %-17s %11s %11s %9s %9s   %s\n", name,
+	fprintf(stderr, "  %-17s %11s %11s %9s %9s%s%s\n", name,
 		count_text(count), count_text(pages),
 		count ? time_text(ns / (double)count) : "-", time_text(ns),
-		source);
+		*source ? "   " : "", source);
 }
 
 static void print_kinds(const struct front *f)

@@ -23,8 +23,10 @@
 /* What a record said when it was listed. */
 struct seen {
 	struct fw_proc *proc;
-	uint32_t pid;
+	uint32_t pid; /* 0: about to be forked */
+	uint32_t parent_pid;
 	struct fw_space *space, *old_space;
+	bool exec_shared;
 };
 
 /* Dead guests, and since when they are known to be. */
@@ -64,8 +66,10 @@ static unsigned look(struct fw_run *run, struct fw_actor *actor,
 		seen[n++] = (struct seen){
 			.proc = p,
 			.pid = p->pid,
+			.parent_pid = p->parent_pid,
 			.space = p->space,
 			.old_space = p->old_space,
+			.exec_shared = p->exec_shared,
 		};
 	fwp_unlock(&run->procs_lock);
 	return n;
@@ -100,7 +104,7 @@ unsigned procs_kill(struct fw_run *run, struct fw_actor *actor)
 	unsigned left = 0, n = procs_list(run, actor, pids, MAX_SEEN);
 
 	for (unsigned i = 0; i < n; i++) {
-		if (!task_state(pids[i]) || !task_is_ours(pids[i]))
+		if (!pids[i] || !task_state(pids[i]) || !task_is_ours(pids[i]))
 			continue;
 		kill((pid_t)pids[i], SIGKILL);
 		left++;
@@ -202,20 +206,6 @@ static void reap_actors(struct fw_mm *mm, struct fw_actor *actor, uint32_t pid,
 	} while (c.n == 32);
 }
 
-/* True when some other record lives in this space (a vfork child). */
-static bool space_shared(struct fw_run *run, struct fw_actor *actor,
-			 struct fw_proc *not_this, struct fw_space *space)
-{
-	struct fw_proc *p;
-
-	procs_lock(run, actor);
-	for (p = run->procs; p; p = p->next)
-		if (p != not_this && p->space == space && task_state(p->pid))
-			break;
-	fwp_unlock(&run->procs_lock);
-	return p;
-}
-
 static void remove_record(struct fw_mm *mm, struct fw_run *run,
 			  struct fw_actor *actor, struct fw_proc *proc)
 {
@@ -252,34 +242,75 @@ static void forget_space(struct fw_run *run, struct fw_actor *actor,
 	fwp_unlock(&run->procs_lock);
 }
 
+/* A vfork child lives in its parent's space until it execs or ends. */
+static bool borrows(const struct seen *s)
+{
+	return s->space && fw_space_port(s->space)->owner_pid != s->pid &&
+	       s->pid;
+}
+
+static void destroy_space(struct fw_mm *mm, struct fw_run *run,
+			  struct fw_actor *actor, uint32_t pid,
+			  struct fw_space *space)
+{
+	uint32_t agent = fw_space_port(space)->agent_pid;
+
+	reap_actors(mm, actor, pid, agent);
+	fw_space_destroy(mm, actor, space);
+	forget_space(run, actor, space);
+	if (agent)
+		__atomic_sub_fetch(&run->n_agents, 1, __ATOMIC_SEQ_CST);
+}
+
+static void return_space(struct fw_space *space)
+{
+	__atomic_sub_fetch(&fw_space_port(space)->users, 1, __ATOMIC_SEQ_CST);
+}
+
 /* Gives back all that a dead guest and its dead agents had. */
 static void clean_one(struct fw_mm *mm, struct fw_run *run,
 		      struct fw_actor *actor, const struct seen *s)
 {
-	struct fw_space *spaces[2] = {s->old_space, s->space};
+	struct fw_space *old = s->old_space;
 
-	reap_actors(mm, actor, s->pid, 0);
-	for (unsigned i = 0; i < 2; i++) {
-		struct fw_space *space = spaces[i];
-		uint32_t agent;
-
-		if (!space || (i && space == spaces[0]) ||
-		    space_shared(run, actor, s->proc, space))
-			continue;
-		agent = fw_space_port(space)->agent_pid;
-		reap_actors(mm, actor, s->pid, agent);
-		forget_space(run, actor, space);
-		fw_space_destroy(mm, actor, space);
-		if (agent)
-			__atomic_sub_fetch(&run->n_agents, 1, __ATOMIC_SEQ_CST);
+	if (s->pid)
+		reap_actors(mm, actor, s->pid, 0);
+	if (old && old != s->space) {
+		if (s->exec_shared)
+			return_space(old);
+		else
+			destroy_space(mm, run, actor, s->pid, old);
 	}
+	if (borrows(s))
+		return_space(s->space);
+	else if (s->space)
+		destroy_space(mm, run, actor, s->pid, s->space);
 	remove_record(mm, run, actor, s->proc);
 }
 
-static bool agents_dead(const struct seen *s)
+/* True when the agent of a dead guest's space is dead, too. An agent that
+ * was stopped from outside is continued: it has work to do. */
+static bool none_left(struct fw_space *space)
 {
-	return (!s->space || agent_dead(s->space)) &&
-	       (!s->old_space || agent_dead(s->old_space));
+	uint32_t agent;
+
+	if (!space || agent_dead(space))
+		return true;
+	agent = fw_space_port(space)->agent_pid;
+	if (task_state(agent) == 'T' && task_is_ours(agent))
+		kill((pid_t)agent, SIGCONT);
+	return false;
+}
+
+/* True when nobody but us can take care of what this record stands for. */
+static bool is_ours_to_clean(const struct seen *s)
+{
+	if (!s->pid) /* its parent was to fill it in */
+		return !task_state(s->parent_pid);
+	if (borrows(s))
+		return !task_state(fw_space_port(s->space)->owner_pid);
+	return none_left(s->space) &&
+	       (s->exec_shared || none_left(s->old_space));
 }
 
 unsigned procs_clean(struct fw_mm *mm, struct fw_run *run,
@@ -292,15 +323,11 @@ unsigned procs_clean(struct fw_mm *mm, struct fw_run *run,
 	for (unsigned i = 0; i < n; i++) {
 		struct seen *s = &seen[i];
 
-		if (all) {
+		if (all)
 			clean_one(mm, run, actor, s);
-			continue;
-		}
-		if (task_state(s->pid)) {
+		else if (s->pid && task_state(s->pid))
 			lost += end_orphan(s, say);
-			continue;
-		}
-		if (agents_dead(s) && long_dead(s))
+		else if (is_ours_to_clean(s) && long_dead(s))
 			clean_one(mm, run, actor, s);
 	}
 	if (all)

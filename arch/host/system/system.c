@@ -23,6 +23,7 @@
 #include "arch/host/system/system.h"
 
 #define TICK_MS 1000
+#define CLEAN_MS 250	  /* after a child's end; once more then */
 #define FAST_TICK_MS 10	  /* while something is about to end */
 #define FINAL_WAIT_MS 900 /* for the first guest's agent to clean up */
 #define KILL_ALL_AFTER 20 /* fast ticks until agents are killed as well */
@@ -40,6 +41,8 @@ static struct {
 	unsigned end_ticks;
 	uint64_t ended_ms;
 	uint64_t next_check_ms;
+	uint64_t next_clean_ms;
+	bool clean_due; /* a child has ended */
 	uint64_t check_runs, check_failures;
 	uint32_t lost_agents;
 } sys;
@@ -173,6 +176,16 @@ static void main_changed(int status)
 	}
 }
 
+/* Looks again when the time of grace for the dead has passed. */
+static void child_ended(void)
+{
+	uint64_t soon = now_ms() + CLEAN_MS;
+
+	sys.clean_due = true;
+	if (sys.next_clean_ms > soon)
+		sys.next_clean_ms = soon;
+}
+
 static void reap_children(void)
 {
 	pid_t pid;
@@ -182,6 +195,8 @@ static void reap_children(void)
 			      __WALL | WNOHANG | WUNTRACED | WCONTINUED)) > 0)
 		if (pid == sys.main_pid)
 			main_changed(status);
+		else if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
+			child_ended();
 	if (pid < 0 && errno == ECHILD)
 		finish();
 }
@@ -208,6 +223,19 @@ static void link_ready(void)
 		end_all();
 }
 
+/* Each second, and soon after a child has ended: it may have left a guest
+ * without an agent, or something that only we can clean up. */
+static void clean(void)
+{
+	uint64_t now = now_ms();
+
+	if (now < sys.next_clean_ms)
+		return;
+	sys.lost_agents += procs_clean(sys.mm, sys.run, sys.actor, false, say);
+	sys.next_clean_ms = now + (sys.clean_due ? CLEAN_MS : TICK_MS);
+	sys.clean_due = false;
+}
+
 static void each_second(void)
 {
 	if (now_ms() < sys.next_check_ms)
@@ -228,11 +256,13 @@ static void tick(void)
 
 static int tick_length(void)
 {
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), next = sys.next_check_ms;
 
 	if (sys.ending || (sys.ended && !sys.final_sent))
 		return FAST_TICK_MS;
-	return sys.next_check_ms > now ? (int)(sys.next_check_ms - now) : 0;
+	if (sys.next_clean_ms < next)
+		next = sys.next_clean_ms;
+	return next > now ? (int)(next - now) : 0;
 }
 
 _Noreturn static void serve(void)
