@@ -20,7 +20,7 @@
 #define FW_VERSION "0.1"
 #define MIN_RAM ((uint64_t)8 << 20)
 
-/* ---- text.c -------------------------------------------------------------- */
+/* ---- text.c ------------------------------------------------------------ */
 
 /* Prints "faultwise: " and the message to stderr; returns status. */
 int fail(int status, const char *format, ...)
@@ -36,7 +36,7 @@ const char *nearest(const char *word, const char *const *words, size_t n);
 /* The first number behind `key` in a file of /proc or /sys; 0 when none. */
 uint64_t read_number(const char *path, const char *key);
 
-/* ---- opt.c --------------------------------------------------------------- */
+/* ---- opt.c ------------------------------------------------------------- */
 
 struct store_option {
 	char path[4096];
@@ -58,7 +58,7 @@ int run_options_parse(int argc, char **argv, struct run_options *ret);
 int help(const char *verb);
 int unknown_verb(const char *verb);
 
-/* ---- the front end of one run -------------------------------------------- */
+/* ---- the front end of one run ------------------------------------------ */
 
 struct front {
 	struct run_options opt;

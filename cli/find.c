@@ -37,8 +37,7 @@ static int put_path(struct front *f, const char *path)
 	return 0;
 }
 
-/* ---- scripts ---------------------------------------------------------------
- */
+/* ---- scripts ----------------------------------------------------------- */
 
 /* Reads the start of a file; its length, or -1. NUL-terminated. */
 static ssize_t read_head(const char *path, char *head, size_t size)
@@ -126,8 +125,7 @@ static int found(struct front *f, const char *path)
 	return status;
 }
 
-/* ---- where -----------------------------------------------------------------
- */
+/* ---- where ------------------------------------------------------------- */
 
 static int not_found(const char *name, int error)
 {

@@ -124,8 +124,7 @@ int unknown_verb(const char *verb)
 		    verb, verb);
 }
 
-/* ---- values ---------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------ */
 
 static int set_memory(struct run_options *o, const char *value)
 {
@@ -217,8 +216,7 @@ static int set_option(struct run_options *o, const struct option *option,
 	return 0;
 }
 
-/* ---- words ----------------------------------------------------------------
- */
+/* ---- words ------------------------------------------------------------- */
 
 static const struct option *by_letter(char letter)
 {

@@ -22,8 +22,7 @@
 
 extern const unsigned char fw_kernel_image[], fw_kernel_image_end[];
 
-/* ---- how much -------------------------------------------------------------
- */
+/* ---- how much ---------------------------------------------------------- */
 
 /* What the memory control group of this process still grants. */
 static uint64_t group_room(void)
@@ -64,8 +63,7 @@ static uint64_t default_ram(void)
 	return free_bytes < MIN_RAM ? MIN_RAM : free_bytes;
 }
 
-/* ---- the RAM --------------------------------------------------------------
- */
+/* ---- the RAM ----------------------------------------------------------- */
 
 static int map_ram(struct front *f)
 {
@@ -174,8 +172,7 @@ int make_ram(struct front *f)
 	return 0;
 }
 
-/* ---- the kernel image -----------------------------------------------------
- */
+/* ---- the kernel image -------------------------------------------------- */
 
 static bool write_all(int fd, const unsigned char *from, size_t size, off_t at)
 {
@@ -238,8 +235,7 @@ int make_kernel_fd(struct front *f)
 	return 0;
 }
 
-/* ---- descriptors ----------------------------------------------------------
- */
+/* ---- descriptors ------------------------------------------------------- */
 
 static bool range_free(unsigned first)
 {

@@ -48,8 +48,7 @@ static int cannot(const struct opening *o, const char *why, const char *remedy)
 
 static const char *elsewhere = "Name another one with -b file:PATH.";
 
-/* ---- opening ---------------------------------------------------------------
- */
+/* ---- opening ----------------------------------------------------------- */
 
 /* A nameless file in a folder. */
 static int open_in_folder(struct opening *o)
@@ -153,8 +152,7 @@ static int open_store(struct opening *o)
 	return status;
 }
 
-/* ---- size ------------------------------------------------------------------
- */
+/* ---- size -------------------------------------------------------------- */
 
 /* What the file may grow to: the file system's free space less a margin, and
  * the limit on the size of files. */
@@ -226,8 +224,7 @@ static void set_direct(struct opening *o)
 	o->direct = !fcntl(o->fd, F_SETFL, flags | O_DIRECT);
 }
 
-/* ---- all of them -----------------------------------------------------------
- */
+/* ---- all of them ------------------------------------------------------- */
 
 static int add_store(struct front *f, const struct store_option *option)
 {

@@ -46,8 +46,7 @@ void note(const char *format, ...)
 	va_end(args);
 }
 
-/* ---- sizes ----------------------------------------------------------------
- */
+/* ---- sizes ------------------------------------------------------------- */
 
 /* Bytes of one unit of the suffix; 0 when it is none. */
 static uint64_t unit_of(const char *suffix)
@@ -145,8 +144,7 @@ uint64_t read_number(const char *path, const char *key)
 	return value;
 }
 
-/* ---- the word that was meant ----------------------------------------------
- */
+/* ---- the word that was meant ------------------------------------------- */
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)
 {

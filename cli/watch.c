@@ -34,8 +34,7 @@ static void sleep_ns(long ns)
 	nanosleep(&pause, NULL);
 }
 
-/* ---- start -----------------------------------------------------------------
- */
+/* ---- start ------------------------------------------------------------- */
 
 /* The area that the kernel shows as the command line. */
 static void find_title(struct sys_start *start, char **argv)
@@ -106,8 +105,7 @@ int start_system(struct front *f, char **main_argv)
 	return 0;
 }
 
-/* ---- signals ---------------------------------------------------------------
- */
+/* ---- signals ----------------------------------------------------------- */
 
 /* The first guest's pid; 0 when it has ended, or does not start. */
 static pid_t guest(const struct front *f)
@@ -178,8 +176,7 @@ static void stop_like(struct front *f, int sig)
 		raise(SIGSTOP);
 }
 
-/* ---- messages --------------------------------------------------------------
- */
+/* ---- messages ---------------------------------------------------------- */
 
 /* False at the link's end. */
 static bool read_link(struct front *f)
@@ -291,8 +288,7 @@ void watch(struct front *f)
 	}
 }
 
-/* ---- end -------------------------------------------------------------------
- */
+/* ---- end --------------------------------------------------------------- */
 
 void end_like(int wait_status)
 {

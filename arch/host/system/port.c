@@ -55,7 +55,7 @@ void port_enter(struct fw_actor *actor)
 	}
 }
 
-/* ---- locks and waiting -------------------------------------------------- */
+/* ---- locks and waiting ------------------------------------------------- */
 
 long lockw_futex(uint32_t *word, int op, uint32_t value,
 		 const struct lockw_timespec *timeout)
@@ -142,8 +142,7 @@ bool fwp_actor_alive(struct fw_mm *mm, uint32_t actor_id)
 	return task_state(actor->host_tid) != 0;
 }
 
-/* ---- page files -----------------------------------------------------------
- */
+/* ---- page files -------------------------------------------------------- */
 
 /* One iovec for each run of consecutive frames; returns how many. */
 static int gather(struct fw_mm *mm, const fw_pfn *pfn, unsigned n,
@@ -213,8 +212,7 @@ enum fw_status fwp_store_write(struct fw_mm *mm, unsigned file, uint64_t slot,
 	return transfer(mm, file, slot, pfn, n, true);
 }
 
-/* ---- the rest -------------------------------------------------------------
- */
+/* ---- the rest ---------------------------------------------------------- */
 
 void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 		   enum fw_flush how)

@@ -112,8 +112,7 @@ unsigned procs_kill(struct fw_run *run, struct fw_actor *actor)
 	return left;
 }
 
-/* ---- cleaning up ----------------------------------------------------------
- */
+/* ---- cleaning up ------------------------------------------------------- */
 
 static bool agent_dead(struct fw_space *space)
 {

@@ -55,8 +55,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* ---- talking to the front end ---------------------------------------------
- */
+/* ---- talking to the front end ------------------------------------------ */
 
 static void tell(const struct sys_message *m, size_t size)
 {
@@ -99,8 +98,7 @@ static void tell_final(bool last)
 	tell(&m, sizeof(m));
 }
 
-/* ---- checking ---------------------------------------------------------------
- */
+/* ---- checking ---------------------------------------------------------- */
 
 static void report_line(void *arg, const char *line)
 {
@@ -119,8 +117,7 @@ static void check(void)
 	sys.check_failures += fw_verify(sys.mm, sys.actor, report_line, NULL);
 }
 
-/* ---- ends -------------------------------------------------------------------
- */
+/* ---- ends -------------------------------------------------------------- */
 
 /* No child is left, so no guest and no agent is. */
 _Noreturn static void finish(void)
@@ -162,8 +159,7 @@ static void end_all(void)
 		kill((pid_t)pids[i], SIGKILL);
 }
 
-/* ---- events -----------------------------------------------------------------
- */
+/* ---- events ------------------------------------------------------------ */
 
 static void main_changed(int status)
 {
@@ -250,7 +246,7 @@ static void tick(void)
 		end_all();
 	else if (sys.ended)
 		after_end();
-	sys.lost_agents += procs_clean(sys.mm, sys.run, sys.actor, false, say);
+	clean();
 	each_second();
 }
 
@@ -284,8 +280,7 @@ _Noreturn static void serve(void)
 	}
 }
 
-/* ---- birth ------------------------------------------------------------------
- */
+/* ---- birth ------------------------------------------------------------- */
 
 _Noreturn static void not_started(const char *what)
 {

@@ -68,7 +68,7 @@ void port_stores(const int *fds, unsigned n);
 void port_enter(struct fw_actor *actor);
 void port_futex_wait(uint32_t *word, uint32_t seen, unsigned milliseconds);
 
-/* ---- task.c: what /proc says about the host's tasks --------------------- */
+/* ---- task.c: what /proc says about the host's tasks -------------------- */
 
 /* State letter of a thread ('R', 'S', 'T', ...); 0 when there is none, and
  * for zombies, which do not run any more. */
@@ -79,7 +79,7 @@ bool task_is_ours(uint32_t pid);
 /* Lists children of the calling thread's process; returns how many. */
 unsigned task_children(uint32_t *pids, unsigned max);
 
-/* ---- procs.c: the guests' records --------------------------------------- */
+/* ---- procs.c: the guests' records -------------------------------------- */
 
 unsigned procs_list(struct fw_run *run, struct fw_actor *actor, uint32_t *pids,
 		    unsigned max);
@@ -96,12 +96,12 @@ unsigned procs_clean(struct fw_mm *mm, struct fw_run *run,
 		     struct fw_actor *actor, bool all,
 		     void (*say)(const char *line));
 
-/* ---- worker.c ----------------------------------------------------------- */
+/* ---- worker.c ---------------------------------------------------------- */
 
 /* Starts the threads that write modified pages and ready frames; 0, errno. */
 int workers_start(struct fw_mm *mm, struct fw_run *run, struct fw_actor *actor);
 
-/* ---- guest.c ------------------------------------------------------------ */
+/* ---- guest.c ----------------------------------------------------------- */
 
 /* In the child that becomes the first guest: starts the kernel image. */
 _Noreturn void guest_start(const struct sys_start *start, int life_fd);
