@@ -17,7 +17,7 @@
 #define MAX_SCRIPTS 4
 #define HEAD_BYTES 256
 #define MAX_STRINGS (6ull << 20)
-#define MAX_POINTERS (1ull << 19)
+#define MAX_POINTERS (4ull << 20) /* bytes */
 
 /* The vectors of an exec under way, in memory of our own. */
 struct exec {
@@ -61,7 +61,7 @@ static long copy_vector(struct exec *e, uint64_t from, char ***ret,
 			break;
 		len = user_string(e->t, e->text + e->used, p,
 				  MAX_STRINGS - e->used);
-		if (len == -ENAMETOOLONG || n + 8 > MAX_POINTERS / 2)
+		if (len == -ENAMETOOLONG || n + 8 > MAX_POINTERS / 16)
 			return -E2BIG;
 		if (len < 0)
 			return len;
