@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model.c - random operations against a model in plain memory.
+ *
+ * The model of a space is an array of pages, each with its kind, protection
+ * and contents; the model of a section is its contents. What the core says to
+ * an operation, what a read finds and whether an access is allowed must be
+ * what the model says. fw_verify recounts everything now and then.
+ *
+ *	test-model [seed [operations [frames]]]
+ *
+ * FW_LONG=1 in the environment: many more operations.
+ */
+#include "harness.h"
+
+#include "arch/soft/soft.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE 4096u
+#define BASE UINT64_C(0x200000000)
+#define SPACES 6
+#define PAGES 512u   /* of a space that the model covers */
+#define SECTIONS 64  /* ever made */
+#define SECTION_PAGES 96u
+#define VERIFY_EVERY 2000
+#define LONG (*test_env("FW_LONG", "0") == '1')
+
+enum kind { NONE, PRIVATE, SHARED, COPIED, VIEW }; /* VIEW: not yet copied */
+
+struct section {
+	struct fw_section *core;
+	uint64_t cookie; /* files */
+	uint32_t pages;
+	bool dropped; /* no longer mapped anew */
+	uint8_t data[SECTION_PAGES][PAGE];
+};
+
+struct page {
+	enum kind kind;
+	uint8_t prot;
+	uint16_t section_page;
+	struct section *section;
+	uint8_t data[PAGE]; /* PRIVATE and COPIED */
+};
+
+struct space {
+	struct soft_cpu *cpu; /* NULL: no such process */
+	struct page pages[PAGES];
+};
+
+static struct soft *soft;
+static struct space spaces[SPACES];
+static struct section *sections[SECTIONS];
+static unsigned n_sections;
+static uint64_t random_state;
+static unsigned long step;
+
+static uint32_t rnd(uint32_t n)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)((random_state >> 16) % n);
+}
+
+static struct space *any_space(void)
+{
+	struct space *sp;
+
+	do
+		sp = &spaces[rnd(SPACES)];
+	while (!sp->cpu);
+	return sp;
+}
+
+static unsigned any_prot(void)
+{
+	static const uint8_t prots[] = {0, 1, 3, 3, 3, 5, 7};
+
+	return prots[rnd(sizeof(prots))];
+}
+
+/* A range, more often short than long. */
+static void any_range(unsigned *first, unsigned *n)
+{
+	unsigned max = rnd(4) ? 16 : 128;
+
+	*first = rnd(PAGES);
+	*n = 1 + rnd(max);
+	if (*n > PAGES - *first)
+		*n = PAGES - *first;
+}
+
+static fw_addr addr_of(unsigned page)
+{
+	return BASE + (uint64_t)page * PAGE;
+}
+
+static bool is_free(const struct space *sp, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++)
+		if (sp->pages[i].kind != NONE)
+			return false;
+	return true;
+}
+
+/* What a page reads as; NULL beyond the end of its section. */
+static uint8_t *content(struct page *p)
+{
+	if (p->kind == PRIVATE || p->kind == COPIED)
+		return p->data;
+	return p->section_page < p->section->pages
+		       ? p->section->data[p->section_page]
+		       : NULL;
+}
+
+/* ---- sections ------------------------------------------------------------- */
+
+static void new_section(bool file)
+{
+	struct section *s = calloc(1, sizeof(*s));
+
+	must(s && n_sections < SECTIONS, "a section");
+	s->pages = file ? SECTION_PAGES - rnd(8) : SECTION_PAGES;
+	if (file) {
+		uint64_t size = (uint64_t)s->pages * PAGE - rnd(PAGE);
+
+		for (uint64_t i = 0; i < size; i++)
+			s->data[i / PAGE][i % PAGE] = (uint8_t)rnd(256);
+		/* The file's own copy must not follow the model's. */
+		uint8_t *copy = malloc(size);
+		must(copy, "memory");
+		memcpy(copy, s->data, size);
+		s->core = soft_file(soft, copy, size, &s->cookie);
+	} else {
+		must(fw_section_create(soft->mm, soft->keeper, NULL, s->pages,
+				       &s->core) == FW_OK,
+		     "section");
+	}
+	sections[n_sections++] = s;
+}
+
+static struct section *any_section(void)
+{
+	struct section *s;
+
+	do
+		s = sections[rnd(n_sections)];
+	while (s->dropped);
+	return s;
+}
+
+static void op_replace_section(void)
+{
+	unsigned i = 2 + rnd(n_sections - 2); /* not the files */
+
+	if (n_sections == SECTIONS || sections[i]->dropped)
+		return;
+	sections[i]->dropped = true;
+	fw_section_unref(soft->mm, soft->keeper, sections[i]->core);
+	new_section(false);
+}
+
+/* ---- operations ------------------------------------------------------------ */
+
+static void model_unmap(struct space *sp, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++)
+		sp->pages[i].kind = NONE;
+}
+
+static void op_map(struct space *sp)
+{
+	struct fw_map_request rq = {.max_prot = 7};
+	struct section *s = NULL;
+	unsigned first, n;
+	enum kind kind = (enum kind)(PRIVATE + rnd(3));
+	enum fw_status status;
+	bool clash;
+
+	any_range(&first, &n);
+	rq.start = addr_of(first);
+	rq.len = (uint64_t)n * PAGE;
+	rq.prot = (uint8_t)any_prot();
+	rq.replace = (uint8_t)rnd(2);
+	rq.flags = rnd(3) ? 0 : FW_VADF_RANDOM;
+	rq.kind = FW_VAD_PRIVATE;
+	if (kind != PRIVATE) {
+		s = any_section();
+		kind = kind == SHARED && !s->cookie ? SHARED : VIEW;
+		rq.kind = kind == SHARED ? FW_VAD_SECTION : FW_VAD_PRIVATE_VIEW;
+		rq.section = s->core;
+		rq.page = rnd(SECTION_PAGES - 8);
+		rq.cookie = s->cookie;
+	}
+	clash = !rq.replace && !is_free(sp, first, n);
+	status = fw_map(soft->mm, sp->cpu->actor, sp->cpu->space, &rq);
+	is_u64(status, clash ? FW_E_EXIST : FW_OK, "map %u+%u", first, n);
+	if (status != FW_OK)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		struct page *p = &sp->pages[first + i];
+
+		memset(p, 0, sizeof(*p));
+		p->kind = kind;
+		p->prot = rq.prot;
+		p->section = s;
+		p->section_page = (uint16_t)(rq.page + i);
+	}
+}
+
+static void op_unmap(struct space *sp)
+{
+	unsigned first, n;
+
+	any_range(&first, &n);
+	is_u64(fw_unmap(soft->mm, sp->cpu->actor, sp->cpu->space,
+			addr_of(first), (uint64_t)n * PAGE),
+	       FW_OK, "unmap %u+%u", first, n);
+	model_unmap(sp, first, n);
+}
+
+static void op_protect(struct space *sp)
+{
+	unsigned first, n, i, prot = any_prot();
+	enum fw_status status;
+
+	any_range(&first, &n);
+	status = fw_protect(soft->mm, sp->cpu->actor, sp->cpu->space,
+			    addr_of(first), (uint64_t)n * PAGE, prot);
+	for (i = first; i < first + n && sp->pages[i].kind != NONE; i++)
+		sp->pages[i].prot = (uint8_t)prot;
+	is_u64(status, i == first + n ? FW_OK : FW_E_NOENT, "protect %u+%u",
+	       first, n);
+}
+
+static void op_discard(struct space *sp)
+{
+	unsigned first, n;
+	enum fw_status status;
+	bool hole = false;
+
+	any_range(&first, &n);
+	status = fw_discard(soft->mm, sp->cpu->actor, sp->cpu->space,
+			    addr_of(first), (uint64_t)n * PAGE);
+	for (unsigned i = first; i < first + n; i++) {
+		struct page *p = &sp->pages[i];
+
+		hole |= p->kind == NONE;
+		if (p->kind == PRIVATE)
+			memset(p->data, 0, PAGE);
+		else if (p->kind == COPIED)
+			p->kind = VIEW;
+	}
+	is_u64(status, hole ? FW_E_NOENT : FW_OK, "discard %u+%u", first, n);
+}
+
+static bool same_region(const struct page *a, const struct page *b)
+{
+	bool view_a = a->kind == COPIED || a->kind == VIEW;
+	bool view_b = b->kind == COPIED || b->kind == VIEW;
+
+	return (a->kind == b->kind || (view_a && view_b)) &&
+	       a->prot == b->prot && a->section == b->section;
+}
+
+/* Moves a single page or a few; whether those are one region in the core is
+ * only sure for a page alone, so FW_E_FAULT may be the answer for more. */
+static void op_move(struct space *sp)
+{
+	unsigned first, n, to;
+	enum fw_status status;
+	bool can = true;
+
+	any_range(&first, &n);
+	n = n > 16 ? 1 : n;
+	to = rnd(PAGES - n + 1);
+	for (unsigned i = first; i < first + n; i++)
+		can = can && sp->pages[i].kind != NONE &&
+		      same_region(&sp->pages[first], &sp->pages[i]);
+	status = fw_move(soft->mm, sp->cpu->actor, sp->cpu->space,
+			 addr_of(first), (uint64_t)n * PAGE, addr_of(to));
+	if (!can)
+		ok(status != FW_OK, "move of what is not one region");
+	else if (!is_free(sp, to, n))
+		ok(status == FW_E_EXIST || (n > 1 && status == FW_E_FAULT),
+		   "move onto something");
+	else
+		ok(status == FW_OK || (n > 1 && status == FW_E_FAULT),
+		   "move %u+%u to %u: %s", first, n, to,
+		   fw_status_text(status));
+	if (status != FW_OK)
+		return;
+	memcpy(&sp->pages[to], &sp->pages[first], n * sizeof(struct page));
+	model_unmap(sp, first, n);
+}
+
+static void op_read(struct space *sp)
+{
+	uint8_t got[PAGE];
+	unsigned page = rnd(PAGES), at = rnd(PAGE), n = 1 + rnd(PAGE - at);
+	struct page *p = &sp->pages[page];
+	bool by_core = rnd(8) == 0, good, want;
+
+	want = p->kind != NONE && (p->prot & FW_PROT_R) && content(p);
+	if (by_core)
+		good = fw_copy_in(soft->mm, sp->cpu->actor, sp->cpu->space, got,
+				  addr_of(page) + at, n) == n;
+	else
+		good = soft_read(sp->cpu, addr_of(page) + at, got, n);
+	is_u64(good, want, "read of page %u, kind %d prot %d", page, p->kind,
+	       p->prot);
+	if (good && want)
+		is_mem(got, content(p) + at, n, "page %u, kind %d, from %u",
+		       page, p->kind, at);
+}
+
+static void op_fetch(struct space *sp)
+{
+	unsigned page = rnd(PAGES);
+	struct page *p = &sp->pages[page];
+	uint8_t got = 0;
+	bool want = p->kind != NONE && (p->prot & FW_PROT_X) && content(p);
+
+	is_u64(soft_fetch(sp->cpu, addr_of(page), &got, 1), want,
+	       "fetch from page %u", page);
+	if (want)
+		is_u64(got, content(p)[0], "byte of page %u", page);
+}
+
+static void op_write(struct space *sp)
+{
+	uint8_t bytes[PAGE];
+	unsigned page = rnd(PAGES), at = rnd(PAGE), n = 1 + rnd(PAGE - at);
+	struct page *p = &sp->pages[page];
+	bool by_core = rnd(8) == 0, good, want;
+
+	if (rnd(16) == 0)
+		at = 0, n = PAGE;
+	memset(bytes, rnd(3) ? (int)rnd(256) : 0, n);
+	bytes[0] = (uint8_t)rnd(256);
+	want = p->kind != NONE && (p->prot & FW_PROT_W) && content(p);
+	if (by_core)
+		good = fw_copy_out(soft->mm, sp->cpu->actor, sp->cpu->space,
+				   addr_of(page) + at, bytes, n) == n;
+	else
+		good = soft_write(sp->cpu, addr_of(page) + at, bytes, n);
+	is_u64(good, want, "write to page %u, kind %d prot %d", page, p->kind,
+	       p->prot);
+	if (!good || !want)
+		return;
+	if (p->kind == VIEW) {
+		memcpy(p->data, content(p), PAGE);
+		p->kind = COPIED;
+	}
+	memcpy(content(p) + at, bytes, n);
+}
+
+static void op_fork(struct space *sp)
+{
+	struct space *child = NULL;
+
+	for (unsigned i = 0; i < SPACES; i++)
+		if (!spaces[i].cpu)
+			child = &spaces[i];
+	if (!child)
+		return;
+	must(soft_fork(sp->cpu, &child->cpu) == FW_OK, "fork at step %lu",
+	     step);
+	memcpy(child->pages, sp->pages, sizeof(sp->pages));
+}
+
+static void op_exit(struct space *sp)
+{
+	unsigned living = 0;
+
+	for (unsigned i = 0; i < SPACES; i++)
+		living += spaces[i].cpu != NULL;
+	if (living < 2)
+		return;
+	soft_cpu_exit(sp->cpu);
+	sp->cpu = NULL;
+	memset(sp->pages, 0, sizeof(sp->pages));
+}
+
+static void op_flags(struct space *sp)
+{
+	static const uint32_t flags[] = {FW_VADF_RANDOM, FW_VADF_SEQUENTIAL,
+					 FW_VADF_LOCKED};
+	uint32_t set = flags[rnd(3)], clear = flags[rnd(3)];
+	unsigned first, n;
+
+	any_range(&first, &n);
+	if (set == FW_VADF_LOCKED && rnd(4))
+		set = 0;
+	fw_set_flags(soft->mm, sp->cpu->actor, sp->cpu->space, addr_of(first),
+		     (uint64_t)n * PAGE, set, clear & ~set);
+	/* Few pages may stay locked, or all of memory will be. */
+	fw_set_flags(soft->mm, sp->cpu->actor, sp->cpu->space, addr_of(64),
+		     (uint64_t)(PAGES - 64) * PAGE, 0, FW_VADF_LOCKED);
+}
+
+/* Pages of a range that can be announced stay put while others trim. */
+static void op_announce(struct space *sp)
+{
+	unsigned first = rnd(PAGES - 4), n = 1 + rnd(4), ranges = 0;
+	struct fw_range range = {addr_of(first), (uint64_t)n * PAGE,
+				 rnd(2) ? FW_ACC_WRITE : FW_ACC_READ, 0};
+	unsigned need = range.access == FW_ACC_WRITE ? FW_PROT_W : FW_PROT_R;
+	enum fw_status status;
+	uint64_t bytes = 0;
+	unsigned good = 0;
+
+	while (good < n && sp->pages[first + good].kind != NONE &&
+	       (sp->pages[first + good].prot & need) &&
+	       content(&sp->pages[first + good]))
+		good++;
+	status = fw_announce(soft->mm, sp->cpu->actor, sp->cpu->space, &range,
+			     1, &ranges, &bytes);
+	is_u64(status == FW_OK, good == n, "announce %u+%u", first, n);
+	for (unsigned i = 0; i < good; i++) {
+		struct page *p = &sp->pages[first + i];
+
+		if (range.access != FW_ACC_WRITE || p->kind != VIEW)
+			continue;
+		memcpy(p->data, content(p), PAGE);
+		p->kind = COPIED;
+	}
+	fw_trim(soft->mm, sp->cpu->actor, sp->cpu->space, 64);
+	for (unsigned i = 0; i < good && good == n; i++)
+		ok(soft_pte(sp->cpu, addr_of(first + i)) & FW_PTE_VALID,
+		   "an announced page was trimmed");
+	fw_withdraw(sp->cpu->actor);
+}
+
+static void op_background(void)
+{
+	switch (rnd(3)) {
+	case 0:
+		fw_write_modified(soft->mm, soft->keeper, 1 + rnd(64));
+		break;
+	case 1:
+		fw_zero_frames(soft->mm, soft->keeper, 1 + rnd(32));
+		break;
+	default:
+		soft_background(soft);
+	}
+}
+
+static void op(unsigned what)
+{
+	struct space *sp = any_space();
+
+	if (what < 300)
+		op_write(sp);
+	else if (what < 600)
+		op_read(sp);
+	else if (what < 620)
+		op_fetch(sp);
+	else if (what < 720)
+		op_map(sp);
+	else if (what < 760)
+		op_unmap(sp);
+	else if (what < 810)
+		op_protect(sp);
+	else if (what < 840)
+		op_discard(sp);
+	else if (what < 870)
+		op_move(sp);
+	else if (what < 910)
+		fw_trim(soft->mm, sp->cpu->actor, sp->cpu->space, 1 + rnd(64));
+	else if (what < 950)
+		op_background();
+	else if (what < 960)
+		op_fork(sp);
+	else if (what < 968)
+		op_exit(sp);
+	else if (what < 980)
+		op_flags(sp);
+	else if (what < 998)
+		op_announce(sp);
+	else
+		op_replace_section();
+}
+
+/* Every page of every space is what the model says. */
+static void check_all(void)
+{
+	uint8_t got[PAGE];
+
+	for (unsigned s = 0; s < SPACES; s++)
+		for (unsigned i = 0; spaces[s].cpu && i < PAGES; i++) {
+			struct page *p = &spaces[s].pages[i];
+			bool want = p->kind != NONE &&
+				    (p->prot & FW_PROT_R) && content(p);
+
+			is_u64(soft_read(spaces[s].cpu, addr_of(i), got, PAGE),
+			       want, "space %u page %u", s, i);
+			if (want)
+				is_mem(got, content(p), PAGE,
+				       "space %u page %u", s, i);
+		}
+}
+
+static void tear_down(void)
+{
+	struct fw_totals t;
+
+	for (unsigned i = 0; i < SPACES; i++)
+		if (spaces[i].cpu)
+			soft_cpu_exit(spaces[i].cpu);
+	for (unsigned i = 0; i < n_sections; i++)
+		if (!sections[i]->dropped)
+			fw_section_unref(soft->mm, soft->keeper,
+					 sections[i]->core);
+	is_u64(soft_verify(soft), 0, "discrepancies at the end");
+	fw_totals(soft->mm, soft->keeper, &t);
+	is_u64(t.spaces + t.sections + t.tables, 0, "objects left");
+	is_u64(t.slots_used + t.committed, 0, "slots and charges left");
+	is_u64(t.modified + t.transition + t.modified_no_write, 0, "pages");
+	for (unsigned i = 0; i < SOFT_FILES; i++)
+		free(soft->files[i].data);
+	soft_destroy(soft);
+	for (unsigned i = 0; i < n_sections; i++)
+		free(sections[i]);
+}
+
+static unsigned long argument(int i, unsigned long otherwise)
+{
+	return test_argc > i ? strtoul(test_argv[i], NULL, 0) : otherwise;
+}
+
+static void run_steps(unsigned long steps, unsigned long seed)
+{
+	for (step = 0; step < steps && !test_failures(); step++) {
+		op(rnd(1000));
+		if (step % VERIFY_EVERY == VERIFY_EVERY - 1)
+			is_u64(soft_verify(soft), 0, "discrepancies");
+	}
+	if (test_failures())
+		diag("failed at step %lu of seed %lu", step - 1, seed);
+}
+
+TEST(random_operations, "A04 A17 B16 B33 B34 B45 B46 C54 C63 C68 C74 C75 C79")
+{
+	unsigned long seed = argument(1, 1), steps = argument(2, LONG ? 2000000 : 120000);
+	struct soft_config config = {
+		.nframes = (uint32_t)argument(3, 900),
+		.page_files = 2,
+		.slots = 16384,
+	};
+
+	random_state = seed * 0x9e3779b97f4a7c15 + 1;
+	soft = soft_create(&config);
+	new_section(true);
+	new_section(true);
+	for (unsigned i = 0; i < 4; i++)
+		new_section(false);
+	spaces[0].cpu = soft_cpu_create(soft, NULL);
+	must(spaces[0].cpu, "a space");
+	run_steps(steps, seed);
+	if (test_failures())
+		return;
+	check_all();
+	tear_down();
+}
