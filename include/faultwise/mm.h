@@ -65,6 +65,7 @@ struct fw_actor {
 	uint32_t in_use;
 	struct fw_range announced[FW_MAX_ANNOUNCE];
 	fw_pfn held[FW_MAX_ACTOR_FRAMES];
+	struct fw_section *held_section; /* referenced while it is read */
 	uint64_t fault_count[FW_KIND_COUNT];  /* (own writes only) */
 	uint64_t fault_ticks[FW_KIND_COUNT];  /* (P) time, port's ticks */
 	uint64_t pages_count[FW_KIND_COUNT];  /* pages made valid, by kind */
@@ -224,6 +225,17 @@ void fw_space_unlock(struct fw_space *space);
 enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
 				    struct fw_space *parent,
 				    struct fw_space **ret_child);
+
+/*
+ * Fork cannot wait for frames, since the space lock is held. Before taking
+ * it, call fw_make_room(mm, actor, parent, fw_space_fork_need(parent)); on
+ * FW_E_NOMEM release the lock, do so again, and retry a few times.
+ */
+uint64_t fw_space_fork_need(const struct fw_space *parent);
+/* Makes n frames available, by trimming and writing; blocks; without locks.
+ * False when that is not possible. */
+bool fw_make_room(struct fw_mm *mm, struct fw_actor *actor,
+		  struct fw_space *space, uint64_t n);
 
 /* ---- regions ---------------------------------------------------------- */
 

@@ -85,6 +85,16 @@ _Noreturn void fwp_panic(const char *message, const char *file, int line);
 void fwp_tlb_fill(struct fw_space *space, fw_vpn vpn, unsigned n);
 
 /*
+ * The PTE of `vpn` is about to name another frame with the same content (copy
+ * on write); fwp_tlb_fill for it follows soon. The default calls
+ * fwp_tlb_flush(DROP). A port whose fill replaces what is cached may do
+ * nothing, provided that no other processor can use the old translation until
+ * then (the space has one thread): the old frame may be reused before. Called
+ * with the space lock held, not the mm lock.
+ */
+void fwp_tlb_replace(struct fw_space *space, fw_vpn vpn);
+
+/*
  * Reads pages [page, page + n) (n <= 16) of the file behind `section` into
  * the frames. `cookie` is the cookie of the view that faulted. Bytes beyond
  * the end of the file must be zero. Blocks; called without locks. FW_OK,

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * announce.c - pages that must stay while somebody outside the core (the
+ * host's kernel, a copy loop) accesses them. The ranges stand in the actor's
+ * record before their pages are faulted in, so that no trim can get between:
+ * both a trim and the final check here run under the space lock.
+ */
+#include <mm/mm.h>
+
+void announcers_of(struct fw_mm *mm, const struct fw_space *space,
+		   struct announcers *ret)
+{
+	uint32_t i;
+
+	ret->n = 0;
+	ret->all = false;
+	for (i = 0; i < mm->actor_top; i++) {
+		const struct fw_actor *a = mm->actor[i];
+
+		if (!a || a->space != space || a->n_announced == 0)
+			continue;
+		if (ret->n == ANNOUNCERS_MAX)
+			ret->all = true;
+		else
+			ret->actor[ret->n++] = a;
+	}
+}
+
+static bool range_has(const struct fw_range *r, fw_vpn vpn)
+{
+	return r->len > 0 && vpn >= r->start >> FW_PAGE_SHIFT &&
+	       vpn <= (r->start + r->len - 1) >> FW_PAGE_SHIFT;
+}
+
+bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only)
+{
+	unsigned i, k;
+
+	if (a->all)
+		return true;
+	for (i = 0; i < a->n; i++) {
+		const struct fw_actor *actor = a->actor[i];
+		unsigned n = __atomic_load_n(&actor->n_announced,
+					     __ATOMIC_ACQUIRE);
+
+		for (k = 0; k < n && k < FW_MAX_ANNOUNCE; k++) {
+			const struct fw_range *r = &actor->announced[k];
+
+			if (writes_only && !(r->access & FW_ACC_WRITE))
+				continue;
+			if (range_has(r, vpn))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void announce_set(struct fw_actor *actor, struct fw_space *space,
+			 const struct fw_range *r, unsigned n)
+{
+	unsigned i;
+
+	actor->n_announced = 0;
+	fw_barrier();
+	for (i = 0; i < n; i++)
+		actor->announced[i] = r[i];
+	actor->space = space;
+	fw_barrier();
+	__atomic_store_n(&actor->n_announced, n, __ATOMIC_SEQ_CST);
+}
+
+void fw_withdraw(struct fw_actor *actor)
+{
+	__atomic_store_n(&actor->n_announced, 0, __ATOMIC_RELEASE);
+}
+
+static bool announce_check(const struct fw_range *r, unsigned n)
+{
+	uint64_t pages = 0;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		if (r[i].start + r[i].len < r[i].start)
+			return false;
+		if (r[i].len > 0)
+			pages += ((r[i].start + r[i].len - 1) >>
+				  FW_PAGE_SHIFT) -
+				 (r[i].start >> FW_PAGE_SHIFT) + 1;
+	}
+	return n <= FW_MAX_ANNOUNCE && pages <= 64 + n;
+}
+
+static bool page_ready(struct fw_space *space, fw_vpn vpn, uint32_t access)
+{
+	fw_pte pte = fw_pte_read_locked(space, vpn);
+
+	if (!pte_is_valid(pte))
+		return false;
+	return !(access & FW_ACC_WRITE) || (pte & PTE_W);
+}
+
+/* The first page of the ranges that is not ready; true when all are. Space
+ * lock. With `fill`, loads those that are. */
+static bool announce_scan(struct fw_space *space, const struct fw_range *r,
+			  unsigned n, bool fill, unsigned *ret_range,
+			  fw_vpn *ret_vpn)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		fw_vpn vpn = r[i].start >> FW_PAGE_SHIFT, last;
+
+		if (r[i].len == 0)
+			continue;
+		last = (r[i].start + r[i].len - 1) >> FW_PAGE_SHIFT;
+		if (fill) {
+			for (; vpn <= last; vpn += 64)
+				fwp_tlb_fill(space, vpn,
+					     (unsigned)(last - vpn < 63 ?
+							last - vpn + 1 : 64));
+			continue;
+		}
+		for (; vpn <= last; vpn++) {
+			if (page_ready(space, vpn, r[i].access))
+				continue;
+			*ret_range = i;
+			*ret_vpn = vpn;
+			return false;
+		}
+	}
+	return true;
+}
+
+static enum fw_status kind_status(enum fw_kind kind)
+{
+	switch (kind) {
+	case FW_KIND_EOF:
+		return FW_E_EOF;
+	case FW_KIND_IOERR:
+		return FW_E_IO;
+	case FW_KIND_NOMEM:
+		return FW_E_NOMEM;
+	default:
+		return FW_E_FAULT;
+	}
+}
+
+enum fw_status fw_announce(struct fw_mm *mm, struct fw_actor *actor,
+			   struct fw_space *space, const struct fw_range *r,
+			   unsigned n, unsigned *ret_ok, uint64_t *ret_bytes)
+{
+	enum fw_status status = FW_OK;
+	uint64_t bytes = 0;
+	struct fw_fault f;
+	unsigned at = 0;
+	fw_vpn vpn = 0;
+	struct fw_range part;
+
+	if (!announce_check(r, n))
+		return FW_E_LIMIT;
+	fw_space_lock(space, actor);
+	announce_set(actor, space, r, n);
+	while (!announce_scan(space, actor->announced, actor->n_announced,
+			      false, &at, &vpn)) {
+		fw_space_unlock(space);
+		f.addr = vpn << FW_PAGE_SHIFT;
+		if (f.addr < r[at].start)
+			f.addr = r[at].start;
+		f.access = r[at].access | FW_ACC_USER;
+		fw_fault(mm, actor, space, &f);
+		fw_space_lock(space, actor);
+		if (fw_kind_resolved(f.kind))
+			continue;
+		/* What comes before the bad page stays announced. */
+		status = kind_status(f.kind);
+		bytes = f.addr - r[at].start;
+		part = r[at];
+		part.len = bytes;
+		announce_set(actor, space, r, at);
+		actor->announced[at] = part;
+		fw_barrier();
+		n = at;
+		__atomic_store_n(&actor->n_announced, at + 1,
+				 __ATOMIC_SEQ_CST);
+	}
+	announce_scan(space, actor->announced, actor->n_announced, true, &at,
+		      &vpn);
+	fw_space_unlock(space);
+	*ret_ok = n;
+	*ret_bytes = bytes;
+	return status;
+}

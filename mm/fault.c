@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault.c - the driver of a fault: classify, perform, and what must be done
+ * without locks in between. The order of the tests is that of NT's access
+ * fault (Windows Internals 6e part 2 ch. 10).
+ */
+#include <mm/plan.h>
+
+unsigned plan_block(const struct fw_plan *p, fw_vpn *ret_lo)
+{
+	fw_vpn skew = 0, lo, hi, table;
+
+	if (p->vad->section)
+		skew = (p->vad->page - p->vad->start) & FW_BLOCK_MASK;
+	lo = ((p->vpn + skew) & ~(fw_vpn)FW_BLOCK_MASK);
+	lo = lo > skew ? lo - skew : 0;
+	hi = ((p->vpn + skew) | FW_BLOCK_MASK) + 1 - skew;
+	table = p->vpn & ~(fw_vpn)511;
+	if (lo < p->vad->start)
+		lo = p->vad->start;
+	if (lo < table)
+		lo = table;
+	if (hi > p->vad->end)
+		hi = p->vad->end;
+	if (hi > table + 512)
+		hi = table + 512;
+	*ret_lo = lo;
+	return (unsigned)(hi - lo);
+}
+
+fw_pte *plan_locate(const struct fw_plan *p, fw_vpn vpn, fw_pte *pte,
+		    bool *ret_proto)
+{
+	const struct fw_vad *vad = p->vad;
+	struct fw_proto *proto;
+	uint64_t page;
+
+	*ret_proto = false;
+	if (pte_is_valid(*pte))
+		return NULL;
+	if (pte_is_pointer(*pte)) {
+		*ret_proto = true;
+		return &((struct fw_proto *)pte_pointer(*pte))->pte;
+	}
+	if (*pte != 0 || !vad->section)
+		return pte;
+	page = vad->page + (vpn - vad->start);
+	if (page >= vad->section->pages)
+		return NULL;
+	*ret_proto = true;
+	proto = section_proto(p->mm, vad->section, page, false);
+	return proto ? &proto->pte : NULL;
+}
+
+static fw_pfn cluster_base(const fw_pte *first, unsigned stride, bool proto,
+			   unsigned n)
+{
+	unsigned j;
+
+	for (j = 0; j < n; j++) {
+		fw_pte v = first[j * stride];
+		fw_pfn pfn = fw_pte_pfn(v);
+
+		if (!pte_is_valid(v) && !pte_is_transition(v))
+			continue;
+		if (!proto && pte_is_valid(v) && (v & PTE_PROTO))
+			continue;
+		if (((pfn ^ j) & FW_BLOCK_MASK) == 0)
+			return pfn - j;
+	}
+	return FW_PFN_NONE;
+}
+
+struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
+				  bool proto, fw_vpn vpn, unsigned *ret_index)
+{
+	struct frame_cluster c = { FW_PFN_NONE, false };
+	fw_pte *pte = p->pte + ((int64_t)vpn - (int64_t)p->vpn);
+	unsigned i;
+
+	if (proto && p->vad->section && *pte == 0) {
+		/* A page of the section: by its prototype's neighbours. */
+		i = (unsigned)(p->vad->page + (vpn - p->vad->start)) &
+		    FW_BLOCK_MASK;
+		c.base = cluster_base(loc - 2 * i, 2, true, FW_BLOCK_PAGES);
+	} else {
+		i = (unsigned)vpn & FW_BLOCK_MASK;
+		c.base = cluster_base(pte - i, 1, false, FW_BLOCK_PAGES);
+	}
+	*ret_index = i;
+	return c;
+}
+
+unsigned plan_room(struct fw_plan *p, unsigned n)
+{
+	if (frames_room(p->mm, n))
+		return n;
+	p->need = 1;
+	return frames_room(p->mm, 1) ? 1 : 0;
+}
+
+void plan_window(struct fw_plan *p, fw_vpn lo, unsigned n, enum fw_kind kind)
+{
+	struct fw_fault *f = p->f;
+
+	f->window = lo;
+	f->n = n;
+	f->kind = kind;
+	if (p->did_io)
+		f->kind = p->io_kind;
+	else if (f->collisions > 0 &&
+		 (kind == FW_KIND_TRANSITION || kind == FW_KIND_PROTOTYPE))
+		f->kind = FW_KIND_COLLIDED;
+}
+
+void plan_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte, fw_pte *loc,
+	      bool proto, fw_pfn pfn, bool dirty)
+{
+	struct fw_mm *mm = p->mm;
+	struct fw_frame *f = frame_at(mm, pfn);
+	bool shared = !proto || p->vad->kind == FW_VAD_SECTION;
+
+	(void)vpn;
+	if (f->state != FRAME_ACTIVE) {
+		frame_move(mm, f, FRAME_ACTIVE);
+		FW_SET(mm, f->share, 1);
+	} else {
+		FW_ADD(mm, f->share, 1);
+	}
+	if (f->type != FRAME_USER)
+		FW_SET(mm, f->type, FRAME_USER);
+	if (proto && !pte_is_valid(*loc))
+		FW_SET(mm, *loc, pte_make_proto_valid(pfn));
+	if (dirty && shared)
+		frame_drop_slot(mm, f);
+	/* A page that is dirty already may be written without a fault. */
+	if (f->flags & FRAME_DIRTY)
+		dirty = true;
+	FW_SET(mm, *pte, page_pte(p->vad, pfn, proto, dirty && shared));
+}
+
+static enum plan_what classify_valid(const struct fw_plan *p)
+{
+	fw_pte v = *p->pte;
+
+	if (!plan_writes(p) || (v & PTE_W))
+		return PLAN_REFILL;
+	return v & PTE_COW ? PLAN_COW : PLAN_DIRTY;
+}
+
+static enum plan_what classify_content(const struct fw_plan *p)
+{
+	fw_pte v = *p->loc;
+
+	if (pte_is_valid(v))
+		return PLAN_RESIDENT;
+	if (pte_is_transition(v)) {
+		fw_pfn pfn = fw_pte_pfn(v);
+
+		return frame_at(p->mm, pfn)->flags & FRAME_READ ?
+			       PLAN_COLLIDED : PLAN_RESIDENT;
+	}
+	if (pte_is_pointer(v))
+		return PLAN_READ_FILE;
+	return pte_has_slot(v) ? PLAN_READ_SLOT : PLAN_ZERO;
+}
+
+static enum plan_what classify(struct fw_plan *p)
+{
+	if (pte_is_valid(*p->pte))
+		return classify_valid(p);
+	if (p->vad->kind == FW_VAD_HOST)
+		return PLAN_HOST;
+	return classify_content(p);
+}
+
+static bool access_allowed(const struct fw_vad *vad, uint32_t access)
+{
+	if (vad->kind == FW_VAD_RESERVED || vad->prot == 0)
+		return false;
+	if ((access & FW_ACC_WRITE) && !(vad->prot & FW_PROT_W))
+		return false;
+	return !(access & FW_ACC_EXEC) || (vad->prot & FW_PROT_X);
+}
+
+/* Region and permission. False: f->kind says what is wrong. */
+static bool plan_permitted(struct fw_plan *p)
+{
+	struct fw_vad *vad = vad_find(p->space, p->vpn);
+
+	p->vad = vad;
+	p->grow = false;
+	p->f->kind = FW_KIND_MAPERR;
+	if (!vad)
+		return false;
+	p->space->hint = vad;
+	if ((vad->flags & FW_VADF_STACK) && p->vpn < vad->stack_low) {
+		if (p->vpn == vad->start)
+			return false;
+		p->grow = true;
+	}
+	p->f->kind = FW_KIND_ACCERR;
+	if (!access_allowed(vad, p->f->access))
+		return false;
+	p->f->kind = FW_KIND_EOF;
+	return !vad->section || p->grow ||
+	       vad->page + (p->vpn - vad->start) < vad->section->pages ||
+	       fw_pte_read_locked(p->space, p->vpn) != 0;
+}
+
+/* The tables and prototypes that any further step needs. False: frames. */
+static bool plan_prepare(struct fw_plan *p)
+{
+	struct fw_mm *mm = p->mm;
+
+	p->need = 4;
+	p->pte = table_find(p->space, p->vpn);
+	if (!p->pte) {
+		if (frames_available(mm) < 8)
+			return false;
+		p->pte = table_make(mm, p->space, p->vpn);
+		FW_ASSERT(p->pte);
+		mm_checkpoint(mm);
+	}
+	if (*p->pte == 0 && p->vad->section) {
+		uint64_t page = p->vad->page + (p->vpn - p->vad->start);
+
+		if (!section_proto(mm, p->vad->section, page, false)) {
+			if (frames_available(mm) < 12 ||
+			    !section_proto(mm, p->vad->section, page, true))
+				return false;
+			mm_checkpoint(mm);
+		}
+	}
+	if (pte_is_pointer(*p->pte))
+		clone_take_back(mm, p->pte);
+	p->loc = plan_locate(p, p->vpn, p->pte, &p->proto);
+	return true;
+}
+
+static enum fw_step fault_refill(struct fw_plan *p)
+{
+	fw_vpn lo;
+	unsigned n = plan_block(p, &lo);
+
+	plan_window(p, lo, n, FW_KIND_REFILL);
+	return FW_STEP_DONE;
+}
+
+static enum fw_step fault_dirty(struct fw_plan *p)
+{
+	struct fw_frame *f = frame_at(p->mm, fw_pte_pfn(*p->pte));
+
+	FW_ASSERT(*p->pte & PTE_SWW);
+	frame_drop_slot(p->mm, f);
+	FW_SET(p->mm, *p->pte, *p->pte | PTE_D | PTE_W);
+	plan_window(p, p->vpn, 1, FW_KIND_DIRTY);
+	return FW_STEP_DONE;
+}
+
+static enum fw_step fault_perform(struct fw_plan *p)
+{
+	switch (p->what) {
+	case PLAN_FAIL:
+		break;
+	case PLAN_REFILL:
+		return fault_refill(p);
+	case PLAN_DIRTY:
+		return fault_dirty(p);
+	case PLAN_COW:
+		return fault_cow(p);
+	case PLAN_ZERO:
+		return fault_zero(p);
+	case PLAN_RESIDENT:
+		return fault_resident(p);
+	case PLAN_COLLIDED:
+		return fault_collided(p);
+	case PLAN_READ_SLOT:
+		return fault_read_slot(p);
+	case PLAN_READ_FILE:
+		return fault_read_file(p);
+	case PLAN_HOST:
+		return fault_host(p);
+	}
+	return FW_STEP_DONE;
+}
+
+/* One look at the fault. Space lock. */
+static enum fw_step fault_attempt(struct fw_plan *p)
+{
+	struct fw_fault *f = p->f;
+	enum fw_step step;
+
+	mm_lock(p->mm, p->actor);
+	f->n = 0;
+	if (!plan_permitted(p)) {
+		mm_unlock(p->mm);
+		return FW_STEP_DONE;
+	}
+	if (!plan_prepare(p)) {
+		mm_unlock(p->mm);
+		return FW_STEP_FRAMES;
+	}
+	p->what = classify(p);
+	step = fault_perform(p);
+	mm_unlock(p->mm);
+	if (f->n > 0 && step == FW_STEP_DONE)
+		fwp_tlb_fill(p->space, f->window, f->n);
+	return step;
+}
+
+static enum fw_step fault_wait(struct fw_plan *p)
+{
+	struct fw_actor *owner;
+
+	p->f->collisions++;
+	if (fwp_wait(p->wait_word, p->wait_seen, p->wait_owner))
+		return FW_STEP_AGAIN;
+	owner = fw_actor_by_id(p->mm, p->wait_owner);
+	if (owner)
+		fw_actor_reap(p->mm, p->actor, owner);
+	return FW_STEP_AGAIN;
+}
+
+static void fault_count(struct fw_plan *p)
+{
+	struct fw_fault *f = p->f;
+
+	p->space->faults++;
+	p->space->trim_epoch = p->mm->trim_clock;
+	p->actor->fault_count[f->kind]++;
+	p->actor->pages_count[f->kind] += f->n;
+}
+
+void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
+	      struct fw_fault *f)
+{
+	struct fw_plan p;
+	enum fw_step step;
+	unsigned rounds = 0;
+
+	fw_memzero(&p, sizeof(p));
+	p.mm = mm;
+	p.actor = actor;
+	p.space = space;
+	p.f = f;
+	p.vpn = f->addr >> FW_PAGE_SHIFT;
+	f->window = p.vpn;
+	f->n = f->collisions = f->io_pages = f->trimmed = 0;
+	do {
+		fw_space_lock(space, actor);
+		step = fault_attempt(&p);
+		fw_space_unlock(space);
+		if (step == FW_STEP_READ)
+			step = fault_read(&p);
+		else if (step == FW_STEP_WAIT)
+			step = fault_wait(&p);
+		if (step == FW_STEP_FRAMES &&
+		    !reclaim(mm, actor, space, p.need, rounds++,
+			     &f->trimmed)) {
+			f->kind = FW_KIND_NOMEM;
+			step = FW_STEP_DONE;
+		}
+	} while (step != FW_STEP_DONE);
+	fault_count(&p);
+	reclaim_ahead(mm, actor, space, &f->trimmed);
+}

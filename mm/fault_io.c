@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_io.c - in-page: reading from a page file or the file of a section.
+ *
+ * Under the locks, the pages get frames, go to transition with READ set, and
+ * the actor's record lists the frames. Then the read runs without any lock;
+ * whoever needs one of the pages meanwhile waits for it. When it ends the
+ * frames go to standby, and the fault is looked at again: usually it finds
+ * its page there. If meanwhile the page was unmapped, moved or taken for
+ * something else, that second look finds out.
+ */
+#include <mm/plan.h>
+
+void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good)
+{
+	FW_ASSERT((f->flags & FRAME_READ) && f->state == FRAME_TRANSITION);
+	(*frame_wait_word(mm, frame_pfn(mm, f)))++;
+	if (f->flags & FRAME_DELETED) {
+		frame_free(mm, f);
+	} else if (good) {
+		FW_SET(mm, f->flags, f->flags & ~FRAME_READ);
+		FW_SET(mm, f->owner, 0);
+		frame_move(mm, f, FRAME_STANDBY);
+	} else {
+		FW_SET(mm, *f->pte, f->original);
+		frame_free(mm, f);
+	}
+}
+
+/* The page at loc goes to transition, its frame waits for the read. */
+static void read_prepare(struct fw_plan *p, fw_pte *loc, bool proto,
+			 fw_pfn pfn)
+{
+	struct fw_mm *mm = p->mm;
+	struct fw_frame *f = frame_at(mm, pfn);
+
+	FW_SET(mm, f->pte, loc);
+	FW_SET(mm, f->original, *loc);
+	FW_SET(mm, f->flags, FRAME_READ | (proto ? FRAME_PROTO : 0));
+	FW_SET(mm, f->type, FRAME_USER);
+	FW_SET(mm, f->owner, p->actor->id);
+	frame_move(mm, f, FRAME_TRANSITION);
+	FW_SET(mm, *loc, pte_make_transition(pfn, pte_prot(f->original)));
+}
+
+static unsigned slot_window(const struct fw_plan *p)
+{
+	struct fw_vad *vad = p->vad;
+	unsigned n = 1;
+
+	if (p->single || (vad->flags & FW_VADF_RANDOM))
+		return 1;
+	if (vad->flags & FW_VADF_SEQUENTIAL)
+		return FW_BLOCK_PAGES;
+	if (vad->last_fault == p->vpn)
+		n = vad->window > 0 ? vad->window * 2u : 2;
+	return n < FW_BLOCK_PAGES ? n : FW_BLOCK_PAGES;
+}
+
+/* How many pages from the faulting one on lie in adjacent slots. */
+static unsigned slot_pages(const struct fw_plan *p, unsigned want)
+{
+	fw_pte first = *p->loc;
+	fw_vpn lo;
+	unsigned n, block = plan_block(p, &lo);
+
+	for (n = 1; n < want && p->vpn + n < lo + block; n++) {
+		bool proto;
+		fw_pte *loc = plan_locate(p, p->vpn + n, p->pte + n, &proto);
+
+		if (!loc || !pte_has_slot(*loc) ||
+		    pte_file(*loc) != pte_file(first) ||
+		    pte_slot(*loc) != pte_slot(first) + n)
+			break;
+	}
+	return n;
+}
+
+enum fw_step fault_read_slot(struct fw_plan *p)
+{
+	unsigned want = slot_window(p), n, i, index;
+	struct frame_cluster c;
+	bool zero;
+
+	p->vad->window = (uint16_t)want;
+	n = plan_room(p, slot_pages(p, want));
+	if (n == 0)
+		return FW_STEP_FRAMES;
+	p->file = pte_file(*p->loc);
+	p->slot = pte_slot(*p->loc);
+	p->section = NULL;
+	c = plan_cluster(p, p->loc, p->proto, p->vpn, &index);
+	for (i = 0; i < n; i++) {
+		p->pfn[i] = frame_take_in(p->mm, &c,
+					  (index + i) & FW_BLOCK_MASK, false,
+					  &zero);
+		FW_ASSERT(p->pfn[i] != FW_PFN_NONE);
+	}
+	/* Taking a frame cannot have changed our pages: they are in slots. */
+	for (i = 0; i < n; i++) {
+		bool proto;
+		fw_pte *loc = plan_locate(p, p->vpn + i, p->pte + i, &proto);
+
+		read_prepare(p, loc, proto, p->pfn[i]);
+	}
+	p->n_read = n;
+	p->io_kind = FW_KIND_PAGE_FILE;
+	actor_hold(p->mm, p->actor, HELD_READ, p->pfn, n);
+	return FW_STEP_READ;
+}
+
+/* The run of unread pages around the faulting one in its block of the file,
+ * as far as the view goes: the port reads through the view. */
+static unsigned file_run(const struct fw_plan *p, uint64_t page,
+			 struct fw_proto **ret_first, uint64_t *ret_page)
+{
+	struct fw_proto *mid = (struct fw_proto *)p->loc;
+	uint64_t block = page & ~(uint64_t)FW_BLOCK_MASK;
+	uint64_t lo = page, hi = page + 1;
+	uint64_t end = block + FW_BLOCK_PAGES;
+	uint64_t view_end = p->vad->page + (p->vad->end - p->vad->start);
+
+	if (end > p->vad->section->pages)
+		end = p->vad->section->pages;
+	if (end > view_end)
+		end = view_end;
+	if (block < p->vad->page)
+		block = p->vad->page;
+	if (!p->single && !(p->vad->flags & FW_VADF_RANDOM)) {
+		while (lo > block && pte_is_pointer((mid - (page - lo) - 1)->pte))
+			lo--;
+		while (hi < end && pte_is_pointer(mid[hi - page].pte))
+			hi++;
+	}
+	*ret_first = mid - (page - lo);
+	*ret_page = lo;
+	return (unsigned)(hi - lo);
+}
+
+enum fw_step fault_read_file(struct fw_plan *p)
+{
+	const struct fw_vad *vad = p->vad;
+	struct fw_proto *first;
+	struct frame_cluster c;
+	unsigned n, i, index;
+	bool zero;
+
+	p->fault_page = vad->page + (p->vpn - vad->start);
+	n = file_run(p, p->fault_page, &first, &p->page);
+	if (plan_room(p, n) != n) {
+		first = (struct fw_proto *)p->loc;
+		p->page = p->fault_page;
+		n = plan_room(p, 1);
+		if (n == 0)
+			return FW_STEP_FRAMES;
+	}
+	c = plan_cluster(p, p->loc, true, p->vpn, &index);
+	index = (unsigned)p->page & FW_BLOCK_MASK;
+	for (i = 0; i < n; i++) {
+		p->pfn[i] = frame_take_in(p->mm, &c, index + i, false, &zero);
+		FW_ASSERT(p->pfn[i] != FW_PFN_NONE);
+		read_prepare(p, &first[i].pte, true, p->pfn[i]);
+	}
+	p->n_read = n;
+	p->io_kind = FW_KIND_MAPPED_FILE;
+	p->cookie = vad->cookie;
+	p->section = vad->section;
+	section_get(p->mm, p->section);
+	FW_SET(p->mm, p->actor->held_section, p->section);
+	actor_hold(p->mm, p->actor, HELD_READ, p->pfn, n);
+	return FW_STEP_READ;
+}
+
+/* Ends the read: the first `good` frames have content. */
+static void read_finish(struct fw_plan *p, unsigned good)
+{
+	struct fw_mm *mm = p->mm;
+	bool sweep = false;
+	unsigned i;
+
+	mm_lock(mm, p->actor);
+	for (i = 0; i < p->n_read; i++)
+		frame_read_done(mm, frame_at(mm, p->pfn[i]), i < good);
+	actor_unhold(mm, p->actor);
+	if (p->section) {
+		FW_SET(mm, p->actor->held_section, NULL);
+		sweep = section_put(mm, p->section);
+	}
+	mm->reads++;
+	mm->pages_read += good;
+	mm_unlock(mm);
+	for (i = 0; i < p->n_read; i++)
+		fwp_wake(frame_wait_word(mm, p->pfn[i]));
+	if (sweep)
+		section_sweep(mm, p->actor);
+}
+
+enum fw_step fault_read(struct fw_plan *p)
+{
+	enum fw_status status;
+	unsigned good = p->n_read;
+
+	if (p->section)
+		status = fwp_section_read(p->section, p->cookie, p->page,
+					  p->pfn, p->n_read, &good);
+	else
+		status = fwp_store_read(p->mm, p->file, p->slot, p->pfn,
+					p->n_read);
+	FW_ASSERT(good <= p->n_read);
+	if (status != FW_OK)
+		good = 0;
+	read_finish(p, good);
+	p->did_io = true;
+	p->f->io_pages += good;
+	if (status == FW_OK) {
+		if (!p->section || p->fault_page - p->page < good)
+			return FW_STEP_AGAIN;
+		status = FW_E_EOF;
+	} else if (p->n_read > 1) {
+		/* Only the page that was asked for may fail the fault. */
+		p->single = true;
+		return FW_STEP_AGAIN;
+	}
+	p->f->kind = status == FW_E_EOF ? FW_KIND_EOF : FW_KIND_IOERR;
+	return FW_STEP_DONE;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault_trans.c - pages that are still, or already, in a frame: on standby or
+ * modified (transition), valid in another space (prototype), or on their way
+ * in (collided). Neighbours in the same block come along: they cost next to
+ * nothing now and a fault each later.
+ */
+#include <mm/plan.h>
+
+#define AGE_RESCUED 1 /* one lap of the clock more than others */
+
+/* Maps a page if its content is in a frame and not being read. */
+static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
+{
+	bool proto, rescued, dirty;
+	fw_pte *loc = plan_locate(p, vpn, pte, &proto);
+	struct fw_frame *f;
+	fw_pfn pfn;
+
+	if (!loc || (!pte_is_valid(*loc) && !pte_is_transition(*loc)))
+		return false;
+	pfn = fw_pte_pfn(*loc);
+	f = frame_at(p->mm, pfn);
+	if (f->flags & FRAME_READ)
+		return false;
+	rescued = !pte_is_valid(*loc) && !p->did_io;
+	dirty = vpn == p->vpn && plan_writes(p);
+	plan_map(p, vpn, pte, loc, proto, pfn, dirty);
+	if (rescued)
+		FW_SET(p->mm, *pte, pte_with_age(*pte, AGE_RESCUED));
+	return true;
+}
+
+enum fw_step fault_resident(struct fw_plan *p)
+{
+	bool was_valid = pte_is_valid(*p->loc);
+	fw_vpn lo = p->vpn;
+	unsigned n = 1, i, mapped = 0;
+	bool cow;
+
+	if (!(p->vad->flags & FW_VADF_RANDOM))
+		n = plan_block(p, &lo);
+	for (i = 0; i < n; i++)
+		mapped += resident_map(p, lo + i, p->pte - (p->vpn - lo) + i);
+	FW_ASSERT(pte_is_valid(*p->pte));
+	space_resident(p->mm, p->space, mapped);
+	plan_window(p, lo, n,
+		    was_valid ? FW_KIND_PROTOTYPE : FW_KIND_TRANSITION);
+	if (p->did_io)
+		p->vad->last_fault = p->vpn + p->n_read;
+	cow = (*p->pte & PTE_COW) != 0;
+	return cow && plan_writes(p) ? FW_STEP_AGAIN : FW_STEP_DONE;
+}
+
+enum fw_step fault_collided(struct fw_plan *p)
+{
+	fw_pfn pfn = fw_pte_pfn(*p->loc);
+
+	p->wait_word = frame_wait_word(p->mm, pfn);
+	p->wait_seen = *p->wait_word;
+	p->wait_owner = frame_at(p->mm, pfn)->owner;
+	return FW_STEP_WAIT;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mm.c - building a manager, and its lock with the undo journal.
+ *
+ * RAM is laid out as: struct fw_mm, frame records, block records, verify's
+ * scratch words, the port's area; then, from a block boundary on, the frames
+ * that are managed. Nothing but the struct is touched at the start, so that
+ * it takes the same time for any size of RAM.
+ */
+#include <mm/mm.h>
+
+static uint64_t round_up(uint64_t n, uint64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+static void lists_init(struct fw_mm *mm)
+{
+	struct fw_list empty = { FW_PFN_NONE, FW_PFN_NONE, 0 };
+	unsigned i;
+
+	for (i = 0; i < STANDBY_LISTS; i++)
+		mm->standby[i] = empty;
+	mm->modified = empty;
+	mm->no_write = empty;
+	for (i = 0; i < BLOCK_LISTS; i++)
+		mm->block_head[i] = FW_PFN_NONE;
+	for (i = 0; i < POOL_CLASSES; i++)
+		mm->pool_head[i] = FW_PFN_NONE;
+}
+
+enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
+			  struct fw_mm **ret_mm)
+{
+	struct fw_mm *mm = ram;
+	uint64_t n = config->nframes & ~FW_BLOCK_MASK, at;
+	char *p = ram;
+
+	if (config->nframes < 256 || config->nframes >= 1u << 31 ||
+	    ((uintptr_t)ram & FW_PAGE_MASK) != 0 ||
+	    config->user_min >= config->user_top ||
+	    config->user_top > (fw_vpn)1 << 35)
+		return FW_E_INVAL;
+	at = round_up(sizeof(*mm), 64);
+	mm->frames = (struct fw_frame *)(void *)(p + at);
+	at += n * sizeof(struct fw_frame);
+	mm->blocks = (struct fw_block *)(void *)(p + at);
+	at += n / FW_BLOCK_PAGES * sizeof(struct fw_block);
+	mm->scratch = (uint32_t *)(void *)(p + at);
+	at = round_up(at + n * sizeof(uint32_t), 64);
+	mm->port_area = p + at;
+	at = round_up(at + config->port_bytes,
+		      FW_PAGE_SIZE * FW_BLOCK_PAGES);
+	if ((at >> FW_PAGE_SHIFT) + 128 > n)
+		return FW_E_INVAL;
+	mm->nframes = (uint32_t)n;
+	mm->base = (uint32_t)(at >> FW_PAGE_SHIFT);
+	mm->fresh = mm->base;
+	mm->touched = mm->base;
+	mm->count[FRAME_ZEROED] = n - mm->base;
+	mm->count[FRAME_ACTIVE] = mm->base;
+	mm->user_min = config->user_min;
+	mm->user_top = config->user_top;
+	mm->next_space_id = 1;
+	lists_init(mm);
+	*ret_mm = mm;
+	return FW_OK;
+}
+
+void *fw_mm_port_area(struct fw_mm *mm)
+{
+	return mm->port_area;
+}
+
+static inline void journal_add(struct fw_mm *mm, void *target)
+{
+	uint32_t n = mm->undo_count;
+	uintptr_t at = (uintptr_t)target & ~(uintptr_t)7;
+
+	FW_ASSERT(n < FW_UNDO_MAX);
+	mm->undo[n].at = (fw_word *)at;
+	mm->undo[n].old = *mm->undo[n].at;
+	fw_barrier();
+	*(volatile uint32_t *)&mm->undo_count = n + 1;
+	fw_barrier();
+}
+
+void journal_log(struct fw_mm *mm, void *target)
+{
+	journal_add(mm, target);
+#ifdef FW_STEP
+	fwp_step(mm);
+#endif
+}
+
+static void journal_rollback(struct fw_mm *mm)
+{
+	uint32_t n = mm->undo_count;
+
+	while (n-- > 0) {
+		*mm->undo[n].at = mm->undo[n].old;
+		fw_barrier();
+		/* Dying here in turn repeats harmless stores only. */
+		*(volatile uint32_t *)&mm->undo_count = n;
+	}
+	mm->rollbacks++;
+}
+
+void mm_lock(struct fw_mm *mm, const struct fw_actor *actor)
+{
+	if (fwp_lock(&mm->lock, actor_id(actor)))
+		journal_rollback(mm);
+	FW_ASSERT(mm->undo_count == 0);
+}
+
+void mm_checkpoint(struct fw_mm *mm)
+{
+	fw_barrier();
+	*(volatile uint32_t *)&mm->undo_count = 0;
+	fw_barrier();
+}
+
+void mm_unlock(struct fw_mm *mm)
+{
+	mm_checkpoint(mm);
+	fwp_unlock(&mm->lock);
+}
+
+void mm_breathe(struct fw_mm *mm, const struct fw_actor *actor)
+{
+	mm_unlock(mm);
+	mm_lock(mm, actor);
+}

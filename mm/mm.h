@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mm.h - the inside of the memory manager: its structures and the functions
+ * its files share. Read journal.h and pte.h first, then frame.c.
+ *
+ * Guards, named in the field comments: (C) constant after creation, (M) mm
+ * lock and journalled, (S) space lock, (n) not journalled: a statistic or a
+ * hint, written under the mm lock or by one actor only.
+ *
+ * Functions here want the mm lock unless they say otherwise.
+ */
+#ifndef FW_MM_MM_H
+#define FW_MM_MM_H
+
+#include <faultwise/mm.h>
+#include <mm/journal.h>
+#include <mm/pte.h>
+
+enum frame_state {
+	FRAME_ZEROED, /* 0: a record of zero bytes is a frame never used */
+	FRAME_FREE,
+	FRAME_STANDBY,
+	FRAME_MODIFIED,
+	FRAME_MODIFIED_NO_WRITE,
+	FRAME_TRANSITION,
+	FRAME_ACTIVE,
+	FRAME_BAD,
+	FRAME_STATES
+};
+
+enum frame_type {
+	FRAME_USER,  /* a page of somebody's */
+	FRAME_HELD,  /* reserved by an actor (listed in held[]) */
+	FRAME_TABLE, /* a page table */
+	FRAME_POOL,  /* a slab of pool.c */
+};
+
+enum frame_flag {
+	FRAME_DIRTY = 1,   /* content is newer than `original` says */
+	FRAME_READ = 2,	   /* a read into it is in flight; see `owner` */
+	FRAME_WRITE = 4,   /* it is being written out */
+	FRAME_PROTO = 8,   /* `pte` is a prototype */
+	FRAME_DELETED = 16, /* its page is gone; free it when the I/O ends */
+	FRAME_HOST = 32,   /* the credit of a host view; content unused */
+};
+
+/* All fields (M). */
+struct fw_frame {
+	fw_pte *pte;	 /* what maps it, or would; pool: free objects */
+	fw_pte original; /* what *pte becomes when the frame is taken away;
+			  * pool: bytes carved */
+	uint32_t next;	 /* list links by PFN */
+	union {
+		uint32_t prev;
+		uint32_t share; /* active: valid PTEs that name it */
+	};
+	uint8_t state, flags, type;
+	uint8_t prio;	/* standby list; pool: size class */
+	uint32_t owner; /* reading: actor; pool: objects in use */
+};
+_Static_assert(sizeof(struct fw_frame) == 32, "a frame record is 32 bytes");
+
+/* 16 aligned frames, and which of them may be had; see block.c. (M) */
+struct fw_block {
+	uint16_t free, zero; /* one bit a frame in that state */
+	uint32_t next, prev;
+	uint32_t list; /* 0 or 1 + enum block_list */
+};
+_Static_assert(sizeof(struct fw_block) == 16, "one byte a frame");
+
+enum block_list { /* bit 0: has a zeroed frame; bit 1: wholly available */
+	BLOCK_PART_FREE,
+	BLOCK_PART_ZERO,
+	BLOCK_WHOLE_FREE,
+	BLOCK_WHOLE_ZERO,
+	BLOCK_LISTS
+};
+
+struct fw_list {
+	uint32_t head, tail; /* PFN_NONE when empty */
+	uint64_t count;
+};
+
+/* A prototype PTE. Clone prototypes (fork) count the PTEs that refer to
+ * them; those of a section are counted by nobody (refs == 0). */
+struct fw_proto {
+	fw_pte pte;
+	uint32_t refs;
+	uint32_t seen; /* scratch of verify.c */
+};
+_Static_assert(sizeof(struct fw_proto) == 16, "a prototype is 16 bytes");
+
+#define PROTO_CHUNK 256 /* prototypes of a section in one frame */
+
+struct fw_section {
+	struct fw_section *next, *prev;	  /* (M) all sections */
+	struct fw_section *hash_next;	  /* (M) */
+	struct fw_section_key key;	  /* (C) */
+	uint64_t pages;			  /* (M) */
+	uint32_t refs;			  /* (M) 0: being taken down */
+	uint32_t is_file;		  /* (C) */
+	void *dir;	 /* (M) chunk (depth 0) or frame of 512 pointers */
+	uint32_t depth;	 /* (M) levels of pointers above the chunks */
+	uint32_t pad;
+	uint64_t taken_down; /* (M) chunks freed so far, when refs == 0 */
+};
+
+/* One page file; see pfile.c. */
+#define PFILE_CHUNK_SLOTS 32768u /* slots per bitmap frame */
+#define PFILE_DIRS 8
+struct fw_pfile {
+	uint64_t slots; /* (C) */
+	uint64_t limit; /* (M) slots that have a bitmap; multiple of chunk */
+	uint64_t used;	/* (M) */
+	uint64_t usable; /* (M) slots below limit that may ever be used */
+	uint64_t hint;	/* (n) where the last run ended */
+	uint64_t **dir[PFILE_DIRS]; /* (M) frames of 512 bitmap pointers */
+};
+
+#define POOL_CLASSES 11
+#define POOL_PROTO 0 /* as a size: a clone prototype */
+#define ACTOR_MAX 4096u
+#define ACTOR_INDEX_BITS 12
+#define SECTION_BUCKETS 64
+#define WAIT_WORDS 64
+#define STANDBY_LISTS 8
+#define STANDBY_NORMAL 5
+#define FRAMES_EMERGENCY 16 /* never used for pages: tables and pools */
+
+struct fw_mm {
+	struct fw_lock lock;
+	uint32_t nframes;	 /* (C) multiple of 16 */
+	uint32_t base;		 /* (C) first frame that is managed */
+	struct fw_frame *frames; /* (C) by PFN */
+	struct fw_block *blocks; /* (C) by PFN / 16 */
+	uint32_t *scratch;	 /* (C) verify.c: one word a frame */
+	void *port_area;	 /* (C) */
+	fw_vpn user_min, user_top; /* (C) */
+	uint32_t fresh;	  /* (M) frames from here on were never used */
+	uint32_t touched; /* (n) ... and from here on never touched */
+	uint64_t count[FRAME_STATES]; /* (M) */
+	struct fw_list standby[STANDBY_LISTS], modified, no_write; /* (M) */
+	uint32_t block_head[BLOCK_LISTS]; /* (M) */
+	uint32_t pool_head[POOL_CLASSES]; /* (M) slabs with room, by PFN */
+	uint64_t tables, pool; /* (M) frames of that type */
+	struct fw_space *spaces; /* (M) */
+	struct fw_section *sections, *bucket[SECTION_BUCKETS]; /* (M) */
+	uint64_t n_spaces, n_sections, n_actors; /* (M) */
+	uint32_t next_space_id;	 /* (M) */
+	uint32_t actor_top;	 /* (M) slots ever used */
+	uint64_t committed;	 /* (M) pages charged */
+	uint64_t trim_clock;	 /* (n) batches trimmed so far */
+	uint32_t n_pfiles;	 /* (M) */
+	uint32_t progress;	 /* (n) changes when frames come free */
+	struct fw_pfile pfile[FW_MAX_PAGE_FILES];
+	uint32_t wait[WAIT_WORDS]; /* (n) by PFN: change when a read ends */
+	/* Statistics (n). */
+	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
+	uint64_t trims, pages_trimmed, rollbacks, reaps, peak_active;
+	uint64_t moves[FRAME_STATES][FRAME_STATES];
+	uint64_t dead_count[FW_KIND_COUNT], dead_ticks[FW_KIND_COUNT],
+		dead_pages[FW_KIND_COUNT];
+	/* The journal. */
+	uint32_t undo_count;
+	uint32_t undo_pad;
+	struct fw_undo undo[FW_UNDO_MAX];
+	struct fw_actor *actor[ACTOR_MAX];     /* (M) by index */
+	uint32_t actor_generation[ACTOR_MAX];  /* (M) */
+};
+
+/* ---- mm.c: the lock -------------------------------------------------- */
+
+void mm_lock(struct fw_mm *mm, const struct fw_actor *actor); /* no lock */
+void mm_unlock(struct fw_mm *mm);
+/* The state is consistent here: nothing before is ever undone. */
+void mm_checkpoint(struct fw_mm *mm);
+/* Lets others in between two batches. */
+void mm_breathe(struct fw_mm *mm, const struct fw_actor *actor);
+
+void fw_memzero(void *to, size_t n);
+void fw_memcpy(void *to, const void *from, size_t n);
+bool fw_page_is_zero(const void *page);
+
+/* ---- frame.c ---------------------------------------------------------- */
+
+static inline struct fw_frame *frame_at(struct fw_mm *mm, fw_pfn pfn)
+{
+	FW_ASSERT(pfn >= mm->base && pfn < mm->nframes);
+	return mm->frames + pfn;
+}
+
+static inline fw_pfn frame_pfn(const struct fw_mm *mm,
+			       const struct fw_frame *f)
+{
+	return (fw_pfn)(f - mm->frames);
+}
+
+static inline void *frame_data(const struct fw_mm *mm, fw_pfn pfn)
+{
+	return (char *)(uintptr_t)mm + ((size_t)pfn << FW_PAGE_SHIFT);
+}
+
+static inline uint64_t frames_available(const struct fw_mm *mm)
+{
+	return mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE] +
+	       mm->count[FRAME_STANDBY];
+}
+
+/* Whether n frames may be taken for pages, the emergency reserve kept. */
+static inline bool frames_room(const struct fw_mm *mm, uint64_t n)
+{
+	return frames_available(mm) >= n + FRAMES_EMERGENCY;
+}
+
+/* Where the frames of one block of pages are best taken from. */
+struct frame_cluster {
+	fw_pfn base; /* aligned block, or FW_PFN_NONE */
+	bool whole_tried;
+};
+
+void frame_move(struct fw_mm *mm, struct fw_frame *f, enum frame_state to);
+/* Any frame, now active and HELD; *ret_zero tells whether it is zeroed.
+ * FW_PFN_NONE when none is available. */
+fw_pfn frame_take(struct fw_mm *mm, bool want_zero, bool *ret_zero);
+/* The same for page `index` (0..15) of a block of pages. */
+fw_pfn frame_take_in(struct fw_mm *mm, struct frame_cluster *c,
+		     unsigned index, bool want_zero, bool *ret_zero);
+/* A free frame that is not zeroed, or FW_PFN_NONE. */
+fw_pfn frame_take_free(struct fw_mm *mm);
+/* A zeroed frame for the core itself, of the given type. */
+fw_pfn frame_take_core(struct fw_mm *mm, enum frame_type type);
+void frame_free(struct fw_mm *mm, struct fw_frame *f);
+void frame_free_zeroed(struct fw_mm *mm, struct fw_frame *f);
+/* Forgets the slot in `original`, unless it is being written just now. */
+void frame_drop_slot(struct fw_mm *mm, struct fw_frame *f);
+/* The page of this frame, invalid everywhere, ceases to exist. */
+void frame_discard(struct fw_mm *mm, struct fw_frame *f);
+/* One valid PTE less names the frame; at the last one it retires to standby,
+ * modified or free, and *pte (PTE or prototype) says where the page is. */
+void frame_unshare(struct fw_mm *mm, struct fw_frame *f, bool dirty,
+		   unsigned prot);
+void frame_mark_dirty(struct fw_mm *mm, struct fw_frame *f);
+uint32_t *frame_wait_word(struct fw_mm *mm, fw_pfn pfn);
+
+/* ---- block.c, list.c --------------------------------------------------- */
+
+void block_put(struct fw_mm *mm, fw_pfn pfn, bool zeroed);
+void block_get(struct fw_mm *mm, fw_pfn pfn);
+/* First frame of a wholly available block, or FW_PFN_NONE. */
+fw_pfn block_find_whole(struct fw_mm *mm, bool want_zero);
+/* One available frame, best from a broken block, or FW_PFN_NONE. */
+fw_pfn block_find_single(struct fw_mm *mm, bool want_zero);
+/* One free (not zeroed) frame, or FW_PFN_NONE. */
+fw_pfn block_find_free(struct fw_mm *mm);
+bool block_has(const struct fw_mm *mm, fw_pfn pfn);
+
+void list_push(struct fw_mm *mm, struct fw_list *l, struct fw_frame *f);
+void list_remove(struct fw_mm *mm, struct fw_list *l, struct fw_frame *f);
+
+/* ---- pool.c ------------------------------------------------------------ */
+
+/* Zeroed memory of `size` <= 4096 bytes, or a prototype; or NULL. */
+void *pool_alloc(struct fw_mm *mm, size_t size);
+void pool_free(struct fw_mm *mm, void *p, size_t size);
+size_t pool_class_size(unsigned class);
+
+/* ---- table.c: page tables of a space ------------------------------------ */
+
+fw_pte *table_find(struct fw_space *space, fw_vpn vpn);
+/* The PTE of vpn, tables made as needed; NULL when frames are short. */
+fw_pte *table_make(struct fw_mm *mm, struct fw_space *space, fw_vpn vpn);
+/* The first PTE at or after *vpn, below end, that has a table; *vpn moves. */
+fw_pte *table_next(struct fw_space *space, fw_vpn *vpn, fw_vpn end);
+/* Frees the tables that served [start, end) and serve no region any more;
+ * checkpoints. */
+void table_prune(struct fw_mm *mm, struct fw_space *space, fw_vpn start,
+		 fw_vpn end);
+
+/* ---- vad.c --------------------------------------------------------------- */
+
+/* Lookups want the space lock or the mm lock. */
+struct fw_vad *vad_find(struct fw_space *space, fw_vpn vpn);
+struct fw_vad *vad_above(struct fw_space *space, fw_vpn vpn);
+struct fw_vad *vad_prev(struct fw_vad *vad);
+void vad_insert(struct fw_mm *mm, struct fw_space *space, struct fw_vad *vad);
+void vad_remove(struct fw_mm *mm, struct fw_space *space, struct fw_vad *vad);
+/* Cuts the region at `at` (inside it); NULL when frames are short. Returns
+ * the upper part. */
+struct fw_vad *vad_split(struct fw_mm *mm, struct fw_space *space,
+			 struct fw_vad *vad, fw_vpn at);
+/* Joins the region with its neighbours where they are alike. Checkpoints. */
+struct fw_vad *vad_merge(struct fw_mm *mm, struct fw_space *space,
+			 struct fw_vad *vad);
+/* A copy of the region at `to`, in this or another space, inserted. */
+struct fw_vad *vad_duplicate(struct fw_mm *mm, struct fw_space *to_space,
+			     const struct fw_vad *vad, fw_vpn to);
+uint64_t vad_charge(const struct fw_vad *vad, uint64_t pages);
+
+/* ---- page.c: one page of a space ------------------------------------------ */
+
+/* The valid PTE of a page of this region. */
+fw_pte page_pte(const struct fw_vad *vad, fw_pfn pfn, bool proto, bool dirty);
+/* Takes away whatever stands in a PTE; the PTE becomes zero. Returns 1 when
+ * it was valid. Translations must have been dropped. */
+unsigned page_drop(struct fw_mm *mm, fw_pte *pte);
+/* A valid PTE becomes invalid, the page stays (trim). */
+void page_evict(struct fw_mm *mm, const struct fw_vad *vad, fw_pte *pte);
+/* The clone prototype loses one reference. */
+void proto_unref(struct fw_mm *mm, struct fw_proto *p);
+/* The content of a prototype (invalid everywhere) is dropped. */
+void proto_clear(struct fw_mm *mm, struct fw_proto *p);
+void space_resident(struct fw_mm *mm, struct fw_space *space, int64_t delta);
+
+/* ---- space.c -------------------------------------------------------------- */
+
+/* As fw_space_create(), but does not wait for frames. No locks, or the space
+ * lock of another space. */
+enum fw_status space_create_now(struct fw_mm *mm, struct fw_actor *actor,
+				struct fw_space **ret_space);
+
+/* ---- section.c ------------------------------------------------------------ */
+
+/* The prototype of a page, or NULL (no chunk; with `make`: frames short). */
+struct fw_proto *section_proto(struct fw_mm *mm, struct fw_section *s,
+			       uint64_t page, bool make);
+void section_get(struct fw_mm *mm, struct fw_section *s);
+/* Returns true when section_sweep() should be called, without locks. */
+bool section_put(struct fw_mm *mm, struct fw_section *s);
+/* Takes down sections without references. No locks. */
+void section_sweep(struct fw_mm *mm, const struct fw_actor *actor);
+
+/* ---- pfile.c --------------------------------------------------------------- */
+
+/* A run of up to n adjacent slots; 0 when full. */
+unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
+		    uint64_t *ret_slot);
+void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot);
+bool slot_is_used(const struct fw_mm *mm, unsigned file, uint64_t slot);
+/* Makes bitmaps ahead of need while there are frames. */
+void pfile_grow(struct fw_mm *mm);
+uint64_t pfile_slots(const struct fw_mm *mm);
+
+/* ---- commit.c ---------------------------------------------------------------- */
+
+uint64_t commit_limit(const struct fw_mm *mm);
+bool commit_allows(const struct fw_mm *mm, uint64_t pages, uint32_t flags);
+void commit_charge(struct fw_mm *mm, struct fw_space *space, int64_t pages);
+
+/* ---- actor.c ------------------------------------------------------------------ */
+
+enum held_kind { HELD_NONE, HELD_RESERVED, HELD_READ, HELD_WRITE };
+
+void actor_hold(struct fw_mm *mm, struct fw_actor *a, enum held_kind kind,
+		const fw_pfn *pfn, unsigned n);
+void actor_unhold(struct fw_mm *mm, struct fw_actor *a);
+static inline uint32_t actor_id(const struct fw_actor *a)
+{
+	return a ? a->id : 0;
+}
+
+/* ---- announce.c ------------------------------------------------------------------ */
+
+/* Who announces pages of a space: a snapshot, good while its lock is held. */
+#define ANNOUNCERS_MAX 32
+struct announcers {
+	const struct fw_actor *actor[ANNOUNCERS_MAX];
+	unsigned n;
+	bool all; /* too many: treat every page as announced */
+};
+void announcers_of(struct fw_mm *mm, const struct fw_space *space,
+		   struct announcers *ret);
+bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only);
+
+/* ---- fault_io.c: the end of a read --------------------------------------------- */
+
+/* A frame whose read ended: standby when it has good content. */
+void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good);
+/* A frame whose write ended. */
+void frame_write_done(struct fw_mm *mm, struct fw_frame *f, bool good);
+
+/* ---- wset.c, reclaim.c ------------------------------------------------------------- */
+
+/* Space lock held, mm lock not. */
+unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
+			   struct fw_space *space, unsigned n);
+/* Evicts every valid page of the range; space lock held, mm lock not. */
+void evict_range_locked(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, fw_vpn start, fw_vpn end);
+uint64_t reclaim_low(const struct fw_mm *mm);
+/* Tries to make n frames available, without locks. `round` counts the calls
+ * of one need; false: hopeless. *trimmed grows. */
+bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
+	     unsigned n, unsigned round, uint32_t *trimmed);
+/* Keeps some frames available ahead of need; after a fault, without locks. */
+void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
+		   struct fw_space *space, uint32_t *trimmed);
+
+/* ---- region.c ------------------------------------------------------------------------ */
+
+/* Drops all pages of [start, end) of the space; space lock held (or nobody
+ * runs in it), mm lock not. */
+void range_drop(struct fw_mm *mm, struct fw_actor *actor,
+		struct fw_space *space, fw_vpn start, fw_vpn end, bool flush);
+
+#endif

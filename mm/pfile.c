@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pfile.c - slots of the page files: one bit a slot, in frames of 32768 bits
+ * that are made ahead of need (writing must not allocate). Slot 0 and the
+ * last encodable slot are never used: they mean demand zero and "ask the
+ * region" in a PTE.
+ */
+#include <mm/mm.h>
+
+#define WORD_BITS 64u
+#define DIR_ENTRIES 512u
+#define CHUNK_WORDS (PFILE_CHUNK_SLOTS / WORD_BITS)
+
+static uint64_t *slot_chunk(const struct fw_pfile *pf, uint64_t slot)
+{
+	uint64_t c = slot / PFILE_CHUNK_SLOTS;
+
+	return pf->dir[c / DIR_ENTRIES][c % DIR_ENTRIES];
+}
+
+static uint64_t *slot_word(const struct fw_pfile *pf, uint64_t slot)
+{
+	return slot_chunk(pf, slot) + slot % PFILE_CHUNK_SLOTS / WORD_BITS;
+}
+
+bool slot_is_used(const struct fw_mm *mm, unsigned file, uint64_t slot)
+{
+	const struct fw_pfile *pf = &mm->pfile[file];
+
+	if (file >= mm->n_pfiles || slot >= pf->limit)
+		return false;
+	return (*slot_word(pf, slot) >> slot % WORD_BITS & 1) != 0;
+}
+
+/* One more bitmap. False when the file has all it needs or frames lack. */
+static bool pfile_extend(struct fw_mm *mm, struct fw_pfile *pf)
+{
+	uint64_t c = pf->limit / PFILE_CHUNK_SLOTS, bits, i;
+	uint64_t ***dir = &pf->dir[c / DIR_ENTRIES];
+	uint64_t *map;
+
+	if (pf->limit >= pf->slots || c / DIR_ENTRIES >= PFILE_DIRS)
+		return false;
+	if (!*dir) {
+		uint64_t **made = pool_alloc(mm, FW_PAGE_SIZE);
+
+		if (!made)
+			return false;
+		FW_SET(mm, *dir, made);
+	}
+	map = pool_alloc(mm, FW_PAGE_SIZE);
+	if (!map)
+		return false;
+	bits = pf->slots - pf->limit;
+	if (bits > PFILE_CHUNK_SLOTS)
+		bits = PFILE_CHUNK_SLOTS;
+	for (i = bits; i < PFILE_CHUNK_SLOTS; i++)
+		map[i / WORD_BITS] |= (uint64_t)1 << i % WORD_BITS;
+	if (c == 0) {
+		map[0] |= 1;
+		bits--;
+	}
+	FW_SET(mm, (*dir)[c % DIR_ENTRIES], map);
+	FW_ADD(mm, pf->limit, PFILE_CHUNK_SLOTS);
+	FW_ADD(mm, pf->usable, bits);
+	return true;
+}
+
+void pfile_grow(struct fw_mm *mm)
+{
+	unsigned i;
+
+	for (i = 0; i < mm->n_pfiles; i++) {
+		struct fw_pfile *pf = &mm->pfile[i];
+
+		if (pf->usable - pf->used < PFILE_CHUNK_SLOTS / 2 &&
+		    pf->limit < pf->slots && frames_available(mm) > 4)
+			pfile_extend(mm, pf);
+	}
+}
+
+enum fw_status fw_page_file_add(struct fw_mm *mm, struct fw_actor *actor,
+				uint64_t slots, unsigned *ret_file)
+{
+	enum fw_status status = FW_E_LIMIT;
+	struct fw_pfile *pf;
+
+	if (slots < 2 || slots > PTE_SLOT_VAD)
+		return FW_E_INVAL;
+	mm_lock(mm, actor);
+	if (mm->n_pfiles < FW_MAX_PAGE_FILES) {
+		pf = &mm->pfile[mm->n_pfiles];
+		FW_SET(mm, pf->slots, slots);
+		FW_SET(mm, pf->hint, 1);
+		status = FW_E_NOMEM;
+		if (pfile_extend(mm, pf)) {
+			*ret_file = mm->n_pfiles;
+			FW_ADD(mm, mm->n_pfiles, 1);
+			status = FW_OK;
+		}
+	}
+	mm_unlock(mm);
+	return status;
+}
+
+uint64_t pfile_slots(const struct fw_mm *mm)
+{
+	uint64_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < mm->n_pfiles; i++)
+		n += mm->pfile[i].slots - 1;
+	return n;
+}
+
+/* The first free slot at or after `from`, below `to`; `to` when none. */
+static uint64_t slot_find(const struct fw_pfile *pf, uint64_t from,
+			  uint64_t to)
+{
+	while (from < to) {
+		uint64_t w = ~*slot_word(pf, from) >> from % WORD_BITS;
+
+		if (w != 0)
+			from += (uint64_t)__builtin_ctzll(w);
+		else
+			from = (from / WORD_BITS + 1) * WORD_BITS;
+		if (w != 0)
+			break;
+	}
+	return from < to ? from : to;
+}
+
+static unsigned slot_run(const struct fw_pfile *pf, uint64_t slot, unsigned n)
+{
+	unsigned k = 0;
+
+	while (k < n && slot + k < pf->limit &&
+	       !(*slot_word(pf, slot + k) >> (slot + k) % WORD_BITS & 1))
+		k++;
+	return k;
+}
+
+/* The first run of n from the hint on, looking at few runs only; else the
+ * longest of those seen. */
+static unsigned slot_search(const struct fw_pfile *pf, unsigned n,
+			    uint64_t *ret_slot)
+{
+	uint64_t at = pf->hint < pf->limit ? pf->hint : 1;
+	unsigned best = 0, tries, wraps = 0, k;
+
+	for (tries = 0; tries < 64; tries++) {
+		at = slot_find(pf, at, pf->limit);
+		if (at >= pf->limit) {
+			if (wraps++ > 0)
+				break;
+			at = 1;
+			continue;
+		}
+		k = slot_run(pf, at, n);
+		if (k > best) {
+			best = k;
+			*ret_slot = at;
+		}
+		if (k == n)
+			break;
+		at += k;
+	}
+	return best;
+}
+
+unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
+		    uint64_t *ret_slot)
+{
+	unsigned i, k, got;
+
+	for (i = 0; i < mm->n_pfiles; i++) {
+		struct fw_pfile *pf = &mm->pfile[i];
+
+		if (pf->used >= pf->usable)
+			continue;
+		got = slot_search(pf, n, ret_slot);
+		for (k = 0; k < got; k++) {
+			uint64_t s = *ret_slot + k;
+			uint64_t *w = slot_word(pf, s);
+
+			FW_SET(mm, *w, *w | (uint64_t)1 << s % WORD_BITS);
+		}
+		FW_ADD(mm, pf->used, got);
+		pf->hint = *ret_slot + got;
+		*ret_file = i;
+		if (got > 0)
+			return got;
+	}
+	return 0;
+}
+
+void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot)
+{
+	struct fw_pfile *pf = &mm->pfile[file];
+	uint64_t *w;
+
+	FW_ASSERT(slot_is_used(mm, file, slot) && slot != 0);
+	w = slot_word(pf, slot);
+	FW_SET(mm, *w, *w & ~((uint64_t)1 << slot % WORD_BITS));
+	FW_SUB(mm, pf->used, 1);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plan.h - one fault on its way from trap to outcome. classify() names in
+ * `what` the thing to do and changes nothing; one function for each thing
+ * does it, under the space and the mm lock, and says in an enum fw_step how
+ * to go on. Reading for the fault path: fault.c, then the fault_*.c in the
+ * order of enum plan_what.
+ */
+#ifndef FW_MM_PLAN_H
+#define FW_MM_PLAN_H
+
+#include <mm/mm.h>
+
+enum fw_step {
+	FW_STEP_DONE,	/* f->kind is the outcome */
+	FW_STEP_AGAIN,	/* look again: the state has changed */
+	FW_STEP_READ,	/* do the read that was prepared, then again */
+	FW_STEP_WAIT,	/* wait for somebody else's read, then again */
+	FW_STEP_FRAMES, /* frames are short: get some, then again */
+};
+
+enum plan_what {
+	PLAN_FAIL,	/* f->kind says why */
+	PLAN_REFILL,	/* valid, and allowed: only the cache missed it */
+	PLAN_DIRTY,	/* valid, first write */
+	PLAN_COW,	/* valid, write to a page that others may have */
+	PLAN_ZERO,	/* demand zero */
+	PLAN_RESIDENT,	/* in a frame: valid prototype, or transition */
+	PLAN_COLLIDED,	/* in transition, being read */
+	PLAN_READ_SLOT, /* in a page file */
+	PLAN_READ_FILE, /* in the file of its section */
+	PLAN_HOST,	/* host view */
+};
+
+struct fw_plan {
+	struct fw_mm *mm;
+	struct fw_actor *actor;
+	struct fw_space *space;
+	struct fw_fault *f;
+	fw_vpn vpn;
+	struct fw_vad *vad;
+	fw_pte *pte;	/* of the faulting page */
+	fw_pte *loc;	/* what says where its content is: pte itself, or
+			 * that of a prototype; NULL when valid */
+	bool proto;	/* loc is in a prototype */
+	bool grow;	/* the stack grows */
+	bool did_io;
+	bool single;	/* a cluster failed to be read: one page only */
+	enum plan_what what;
+	/* FW_STEP_WAIT */
+	uint32_t *wait_word;
+	uint32_t wait_seen, wait_owner;
+	/* FW_STEP_READ */
+	enum fw_kind io_kind;
+	unsigned n_read;
+	unsigned file;
+	uint64_t slot;
+	struct fw_section *section;
+	uint64_t page, fault_page, cookie;
+	/* FW_STEP_FRAMES */
+	unsigned need;
+	fw_pfn pfn[FW_BLOCK_PAGES];
+};
+
+static inline bool plan_writes(const struct fw_plan *p)
+{
+	return (p->f->access & FW_ACC_WRITE) != 0;
+}
+
+/* The block of pages that are treated together with vpn: aligned in the
+ * section for views, in the space otherwise; within the region and one
+ * table. *pte of its first page is p->pte - (p->vpn - *lo). */
+unsigned plan_block(const struct fw_plan *p, fw_vpn *ret_lo);
+/* Where the content of a page of the region is; NULL when the PTE is valid or
+ * there is no such page. */
+fw_pte *plan_locate(const struct fw_plan *p, fw_vpn vpn, fw_pte *pte,
+		    bool *ret_proto);
+/* The frames around a page, for contiguity. */
+struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
+				  bool proto, fw_vpn vpn, unsigned *ret_index);
+/* Takes n frames for pages vpn.., or fewer if short: the number, >= 1, or 0
+ * with need set. */
+unsigned plan_room(struct fw_plan *p, unsigned n);
+void plan_window(struct fw_plan *p, fw_vpn lo, unsigned n, enum fw_kind kind);
+/* Makes one page valid: its frame becomes active with one share more. */
+void plan_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte, fw_pte *loc,
+	      bool proto, fw_pfn pfn, bool dirty);
+
+enum fw_step fault_zero(struct fw_plan *p);
+enum fw_step fault_host(struct fw_plan *p);
+enum fw_step fault_resident(struct fw_plan *p);
+enum fw_step fault_collided(struct fw_plan *p);
+enum fw_step fault_cow(struct fw_plan *p);
+enum fw_step fault_read_slot(struct fw_plan *p);
+enum fw_step fault_read_file(struct fw_plan *p);
+/* Without locks. */
+enum fw_step fault_read(struct fw_plan *p);
+/* A clone prototype that only this PTE refers to becomes private again. */
+void clone_take_back(struct fw_mm *mm, fw_pte *pte);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reclaim.c - keeping frames available. A faulting thread can always do it
+ * alone: trim its own space, and write modified pages out itself; only when
+ * its own space is small it asks others. No memory is allocated on the way.
+ *
+ * Trimming starts early, so that about an eighth of RAM stands on standby
+ * and modified: pages that were let go too soon come back from there without
+ * I/O.
+ */
+#include <mm/mm.h>
+
+#define BATCH 64
+#define SMALL_SPACE 64	 /* pages a space may keep while others have more */
+#define ROUNDS_MAX 200	 /* of trying, before a need is given up */
+#define ROUNDS_IDLE 10	 /* of those in which nothing at all could be done */
+#define TOUCH_AHEAD 1024 /* frames to have touched ahead of their use */
+
+uint64_t reclaim_low(const struct fw_mm *mm)
+{
+	uint64_t low = mm->nframes / 64;
+
+	return low > 32 ? low : 32;
+}
+
+bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
+	     unsigned n, unsigned round, uint32_t *trimmed)
+{
+	struct fw_space *victim;
+	uint32_t seen = mm->progress;
+	unsigned got;
+
+	if (frames_room(mm, n))
+		return true;
+	if (round >= ROUNDS_MAX)
+		return false;
+	if (space && space->resident > SMALL_SPACE)
+		*trimmed += fw_trim(mm, actor, space, BATCH);
+	if (frames_room(mm, n))
+		return true;
+	if (fw_write_modified(mm, actor, BATCH) > 0)
+		return true;
+	victim = fw_pick_victim(mm, actor, space);
+	if (victim && fwp_ask_trim(mm, victim, BATCH))
+		return true;
+	if (space && (got = fw_trim(mm, actor, space, BATCH)) > 0) {
+		*trimmed += got;
+		return true;
+	}
+	if (round >= ROUNDS_IDLE && mm->count[FRAME_TRANSITION] == 0)
+		return frames_room(mm, n);
+	fwp_wait(&mm->progress, seen, 0);
+	return true;
+}
+
+void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
+		   struct fw_space *space, uint32_t *trimmed)
+{
+	uint64_t low = reclaim_low(mm), share = mm->nframes / 8;
+	uint64_t fresh = mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE];
+	uint64_t avail = frames_available(mm);
+	uint64_t modified = mm->count[FRAME_MODIFIED];
+	uint64_t second = mm->count[FRAME_STANDBY] + modified;
+
+	if (fresh >= low)
+		return;
+	if ((second < share || avail < low) && space->resident > SMALL_SPACE)
+		*trimmed += fw_trim(mm, actor, space, BATCH);
+	if (modified > share || (avail < low && modified > 0))
+		fw_write_modified(mm, actor, BATCH);
+	else if (modified > share / 2 || mm->count[FRAME_FREE] > 0)
+		fwp_kick(mm);
+}
+
+void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
+{
+	uint64_t modified = mm->count[FRAME_MODIFIED];
+	uint64_t zeroed = mm->count[FRAME_ZEROED];
+	uint64_t free = mm->count[FRAME_FREE];
+	uint64_t low = reclaim_low(mm), room = mm->nframes - mm->touched;
+
+	fw_memzero(ret, sizeof(*ret));
+	ret->low = low;
+	ret->available = frames_available(mm);
+	if (zeroed + free < low * 2 && modified > mm->nframes / 32)
+		ret->want_write = modified - mm->nframes / 32;
+	if (zeroed < low * 2)
+		ret->want_zero = free;
+	if (mm->touched < mm->fresh + TOUCH_AHEAD)
+		ret->want_touch = room < TOUCH_AHEAD ? room : TOUCH_AHEAD;
+}
+
+/* The larger and the longer idle, the better. */
+static uint64_t victim_score(const struct fw_mm *mm, const struct fw_space *s)
+{
+	uint64_t idle = mm->trim_clock - s->trim_epoch;
+
+	if (s->resident <= s->ws_min)
+		return 0;
+	return (s->resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
+}
+
+struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
+				struct fw_space *not_this)
+{
+	struct fw_space *best = NULL, *s;
+	uint64_t most = 0, score;
+
+	mm_lock(mm, actor);
+	for (s = mm->spaces; s; s = s->next) {
+		score = s == not_this ? 0 : victim_score(mm, s);
+		if (score > most) {
+			most = score;
+			best = s;
+		}
+	}
+	mm_unlock(mm);
+	return best;
+}
+
+unsigned fw_zero_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n)
+{
+	fw_pfn pfn[FW_MAX_ACTOR_FRAMES];
+	unsigned k = 0, i;
+
+	if (n > FW_MAX_ACTOR_FRAMES)
+		n = FW_MAX_ACTOR_FRAMES;
+	mm_lock(mm, actor);
+	while (k < n && (pfn[k] = frame_take_free(mm)) != FW_PFN_NONE)
+		k++;
+	actor_hold(mm, actor, HELD_RESERVED, pfn, k);
+	mm_unlock(mm);
+	for (i = 0; i < k; i++)
+		fw_memzero(frame_data(mm, pfn[i]), FW_PAGE_SIZE);
+	if (k == 0)
+		return 0;
+	mm_lock(mm, actor);
+	actor_unhold(mm, actor);
+	for (i = 0; i < k; i++)
+		frame_free_zeroed(mm, frame_at(mm, pfn[i]));
+	mm_unlock(mm);
+	return k;
+}
+
+unsigned fw_touch_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n)
+{
+	uint32_t from, i;
+
+	mm_lock(mm, actor);
+	if (mm->touched < mm->fresh)
+		mm->touched = mm->fresh;
+	from = mm->touched;
+	if (n > mm->nframes - from)
+		n = mm->nframes - from;
+	mm->touched = from + n;
+	mm_unlock(mm);
+	for (i = 0; i < n; i++) {
+		uint64_t *word = frame_data(mm, from + i), zero = 0;
+
+		/* Somebody may use the frame already: write to it without
+		 * changing it. */
+		__atomic_compare_exchange_n(word, &zero, 0, false,
+					    __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED);
+	}
+	return n;
+}

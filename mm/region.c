@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * region.c - mapping and unmapping: fw_map, fw_unmap, fw_extend, fw_discard,
+ * and finding gaps. Long ranges are worked in batches, each a critical
+ * section of its own that leaves everything consistent; the space lock is
+ * held from the first to the last.
+ */
+#include <mm/region.h>
+
+#define BATCH 64
+#define META_FRAMES 8 /* enough for any change of regions */
+
+bool meta_room(struct fw_mm *mm, struct fw_actor *actor,
+	       struct fw_space *space)
+{
+	uint32_t trimmed = 0;
+	unsigned round = 0;
+
+	while (frames_available(mm) < META_FRAMES)
+		if (!reclaim(mm, actor, space, META_FRAMES, round++,
+			     &trimmed))
+			return false;
+	return true;
+}
+
+bool range_valid(const struct fw_space *space, fw_addr start, uint64_t len,
+		 struct vrange *ret)
+{
+	ret->start = start >> FW_PAGE_SHIFT;
+	ret->end = ret->start + (len >> FW_PAGE_SHIFT);
+	return ((start | len) & FW_PAGE_MASK) == 0 && len > 0 &&
+	       start + len > start && ret->end <= space->user_top;
+}
+
+/* Drops up to 64 PTEs from one table. */
+static unsigned drop_batch(struct fw_mm *mm, fw_pte *pte, unsigned n)
+{
+	unsigned i, valid = 0;
+
+	for (i = 0; i < n; i++)
+		valid += page_drop(mm, pte + i);
+	return valid;
+}
+
+void range_drop(struct fw_mm *mm, struct fw_actor *actor,
+		struct fw_space *space, fw_vpn start, fw_vpn end, bool flush)
+{
+	fw_vpn at = start;
+	fw_pte *pte = table_next(space, &at, end);
+
+	if (!pte)
+		return;
+	if (flush)
+		fwp_tlb_flush(space, start, end - start, FW_FLUSH_DROP);
+	mm_lock(mm, actor);
+	while (pte) {
+		fw_vpn stop = (at | (BATCH - 1)) + 1;
+		unsigned valid;
+
+		if (stop > end)
+			stop = end;
+		valid = drop_batch(mm, pte, (unsigned)(stop - at));
+		space_resident(mm, space, -(int64_t)valid);
+		mm_breathe(mm, actor);
+		at = stop;
+		pte = table_next(space, &at, end);
+	}
+	mm->progress++;
+	mm_unlock(mm);
+}
+
+/* Cuts regions so that the range begins and ends between two. */
+bool range_isolate(struct fw_mm *mm, struct fw_space *space, struct vrange r)
+{
+	struct fw_vad *v = vad_find(space, r.start);
+
+	if (v && v->start < r.start && !vad_split(mm, space, v, r.start))
+		return false;
+	mm_checkpoint(mm);
+	v = vad_find(space, r.end);
+	if (v && v->start < r.end && !vad_split(mm, space, v, r.end))
+		return false;
+	mm_checkpoint(mm);
+	return true;
+}
+
+/* Removes one region without pages. */
+static void region_remove(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, struct fw_vad *v)
+{
+	bool view = v->section || v->kind == FW_VAD_HOST;
+	uint64_t cookie = v->cookie, page = v->page, n = v->end - v->start;
+
+	mm_lock(mm, actor);
+	commit_charge(mm, space, -(int64_t)vad_charge(v, n));
+	vad_remove(mm, space, v);
+	if (v->section)
+		section_put(mm, v->section);
+	pool_free(mm, v, sizeof(*v));
+	mm_unlock(mm);
+	if (view)
+		fwp_view_gone(space, cookie, page, n);
+}
+
+static enum fw_status unmap_locked(struct fw_mm *mm, struct fw_actor *actor,
+				   struct fw_space *space, struct vrange r)
+{
+	struct fw_vad *v = vad_above(space, r.start);
+	bool ok;
+
+	if (!v || v->start >= r.end)
+		return FW_OK;
+	mm_lock(mm, actor);
+	ok = range_isolate(mm, space, r);
+	mm_unlock(mm);
+	if (!ok)
+		return FW_E_NOMEM;
+	range_drop(mm, actor, space, r.start, r.end, true);
+	while ((v = vad_above(space, r.start)) != NULL && v->start < r.end)
+		region_remove(mm, actor, space, v);
+	mm_lock(mm, actor);
+	table_prune(mm, space, r.start, r.end);
+	mm_unlock(mm);
+	return FW_OK;
+}
+
+enum fw_status fw_unmap(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, fw_addr start, uint64_t len)
+{
+	enum fw_status status;
+	struct vrange r;
+
+	if (!range_valid(space, start, len, &r))
+		return FW_E_INVAL;
+	if (!meta_room(mm, actor, space))
+		return FW_E_NOMEM;
+	fw_space_lock(space, actor);
+	status = unmap_locked(mm, actor, space, r);
+	fw_space_unlock(space);
+	section_sweep(mm, actor);
+	return status;
+}
+
+static bool request_valid(const struct fw_map_request *rq)
+{
+	bool view = rq->kind == FW_VAD_SECTION ||
+		    rq->kind == FW_VAD_PRIVATE_VIEW;
+
+	return rq->kind <= FW_VAD_RESERVED && view == (rq->section != NULL) &&
+	       rq->prot < 8 && rq->max_prot < 8 &&
+	       (!(rq->flags & FW_VADF_STACK) || rq->kind == FW_VAD_PRIVATE);
+}
+
+static enum fw_status region_insert(struct fw_mm *mm, struct fw_space *space,
+				    const struct fw_map_request *rq,
+				    struct vrange r)
+{
+	struct fw_vad *v = pool_alloc(mm, sizeof(*v));
+
+	if (!v)
+		return FW_E_NOMEM;
+	v->start = r.start;
+	v->end = r.end;
+	v->kind = rq->kind;
+	v->prot = rq->prot;
+	v->max_prot = rq->max_prot | rq->prot;
+	v->flags = rq->flags;
+	v->section = rq->section;
+	v->page = rq->page;
+	v->cookie = rq->cookie;
+	v->stack_low = r.end;
+	v->tag = rq->tag;
+	if (v->section)
+		section_get(mm, v->section);
+	commit_charge(mm, space,
+		      (int64_t)vad_charge(v, v->end - v->start));
+	vad_insert(mm, space, v);
+	mm_checkpoint(mm);
+	vad_merge(mm, space, v);
+	return FW_OK;
+}
+
+enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
+		      struct fw_space *space, const struct fw_map_request *rq)
+{
+	enum fw_status status = FW_OK;
+	struct fw_vad *v;
+	struct vrange r;
+
+	if (!range_valid(space, rq->start, rq->len, &r) || !request_valid(rq))
+		return FW_E_INVAL;
+	if (rq->kind == FW_VAD_PRIVATE && (rq->prot & FW_PROT_W) &&
+	    !commit_allows(mm, r.end - r.start, rq->flags))
+		return FW_E_NOMEM;
+	if (!meta_room(mm, actor, space))
+		return FW_E_NOMEM;
+	fw_space_lock(space, actor);
+	v = vad_above(space, r.start);
+	if (v && v->start < r.end)
+		status = rq->replace ? unmap_locked(mm, actor, space, r) :
+				       FW_E_EXIST;
+	if (status == FW_OK) {
+		mm_lock(mm, actor);
+		status = region_insert(mm, space, rq, r);
+		mm_unlock(mm);
+	}
+	fw_space_unlock(space);
+	if (rq->replace)
+		section_sweep(mm, actor);
+	return status;
+}
+
+enum fw_status fw_extend(struct fw_mm *mm, struct fw_actor *actor,
+			 struct fw_space *space, fw_addr end, uint64_t more)
+{
+	enum fw_status status = FW_E_NOENT;
+	struct fw_vad *v, *next;
+	struct vrange r;
+
+	if (!range_valid(space, end, more, &r))
+		return FW_E_INVAL;
+	fw_space_lock(space, actor);
+	v = r.start > 0 ? vad_find(space, r.start - 1) : NULL;
+	if (v && v->end == r.start) {
+		next = fw_vad_next(v);
+		status = next && next->start < r.end ? FW_E_EXIST : FW_OK;
+	}
+	if (status == FW_OK && v->kind == FW_VAD_PRIVATE &&
+	    !commit_allows(mm, r.end - r.start, v->flags))
+		status = FW_E_NOMEM;
+	if (status == FW_OK) {
+		mm_lock(mm, actor);
+		FW_SET(mm, v->end, r.end);
+		FW_ADD(mm, space->mapped, r.end - r.start);
+		commit_charge(mm, space,
+			      (int64_t)vad_charge(v, r.end - r.start));
+		vad_merge(mm, space, v);
+		mm_unlock(mm);
+	}
+	fw_space_unlock(space);
+	return status;
+}
+
+enum fw_status fw_discard(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, fw_addr start, uint64_t len)
+{
+	enum fw_status status = FW_OK;
+	struct vrange r;
+	fw_vpn at;
+
+	if (!range_valid(space, start, len, &r))
+		return FW_E_INVAL;
+	fw_space_lock(space, actor);
+	for (at = r.start; at < r.end;) {
+		struct fw_vad *v = vad_above(space, at);
+		fw_vpn stop;
+
+		if (!v || v->start > at)
+			status = FW_E_NOENT;
+		if (!v || v->start >= r.end)
+			break;
+		if (at < v->start)
+			at = v->start;
+		stop = v->end < r.end ? v->end : r.end;
+		range_drop(mm, actor, space, at, stop, true);
+		at = stop;
+	}
+	fw_space_unlock(space);
+	return status;
+}
+
+enum fw_status fw_find_gap_locked(struct fw_space *space, uint64_t len,
+				  fw_addr low, fw_addr high, bool top_down,
+				  fw_addr *ret_start)
+{
+	fw_vpn lo = (low + FW_PAGE_MASK) >> FW_PAGE_SHIFT, best = 0;
+	fw_vpn hi = high >> FW_PAGE_SHIFT;
+	uint64_t n = (len + FW_PAGE_MASK) >> FW_PAGE_SHIFT;
+	struct fw_vad *v;
+	bool found = false;
+
+	if (lo < space->mm->user_min)
+		lo = space->mm->user_min;
+	if (hi > space->user_top)
+		hi = space->user_top;
+	if (n == 0)
+		return FW_E_INVAL;
+	for (v = vad_above(space, lo); lo < hi; v = fw_vad_next(v)) {
+		fw_vpn end = v && v->start < hi ? v->start : hi;
+
+		if (end >= lo && end - lo >= n) {
+			found = true;
+			best = top_down ? end - n : lo;
+			if (!top_down)
+				break;
+		}
+		if (!v)
+			break;
+		if (v->end > lo)
+			lo = v->end;
+	}
+	if (!found)
+		return FW_E_NOMEM;
+	*ret_start = best << FW_PAGE_SHIFT;
+	return FW_OK;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * region.h - what region.c and reshape.c share.
+ */
+#ifndef FW_MM_REGION_H
+#define FW_MM_REGION_H
+
+#include <mm/mm.h>
+
+struct vrange {
+	fw_vpn start, end;
+};
+
+/* Frames for descriptors and tables; without locks. */
+bool meta_room(struct fw_mm *mm, struct fw_actor *actor,
+	       struct fw_space *space);
+bool range_valid(const struct fw_space *space, fw_addr start, uint64_t len,
+		 struct vrange *ret);
+/* Wants the mm lock; checkpoints. */
+bool range_isolate(struct fw_mm *mm, struct fw_space *space, struct vrange r);
+
+#endif

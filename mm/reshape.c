@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reshape.c - changing regions that exist: protection, flags, place.
+ */
+#include <mm/region.h>
+
+#define BATCH 64
+
+/* The protection stands in invalid PTEs too; valid ones are made anew. */
+static void page_protect(struct fw_mm *mm, const struct fw_vad *vad,
+			 fw_pte *pte, fw_pte lost)
+{
+	const fw_pte keep = (FW_PTE_CACHED | FW_PTE_CACHED_W | PTE_AGE_MASK) &
+			    ~lost;
+	fw_pte v = *pte;
+
+	if (pte_is_valid(v)) {
+		FW_SET(mm, *pte,
+		       page_pte(vad, fw_pte_pfn(v), (v & PTE_PROTO) != 0,
+				(v & PTE_D) != 0) | (v & keep));
+		return;
+	}
+	if (v == 0 || pte_is_pointer(v))
+		return;
+	FW_SET(mm, *pte, pte_with_prot(v, vad->prot));
+	if (pte_is_transition(v)) {
+		struct fw_frame *f = frame_at(mm, fw_pte_pfn(v));
+
+		FW_SET(mm, f->original, pte_with_prot(f->original, vad->prot));
+	}
+}
+
+static void range_protect(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, struct fw_vad *vad,
+			  fw_pte lost)
+{
+	fw_vpn at = vad->start;
+	fw_pte *pte;
+
+	mm_lock(mm, actor);
+	while ((pte = table_next(space, &at, vad->end)) != NULL) {
+		fw_vpn stop = (at | (BATCH - 1)) + 1;
+
+		if (stop > vad->end)
+			stop = vad->end;
+		for (; at < stop; at++, pte++)
+			page_protect(mm, vad, pte, lost);
+		mm_breathe(mm, actor);
+	}
+	mm_unlock(mm);
+}
+
+static void range_flush(struct fw_space *space, const struct fw_vad *vad,
+			enum fw_flush how)
+{
+	fw_vpn at = vad->start;
+
+	if (table_next(space, &at, vad->end))
+		fwp_tlb_flush(space, vad->start, vad->end - vad->start, how);
+}
+
+/* The whole region gets a protection that differs from its own. */
+static void vad_protect(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, struct fw_vad *vad,
+			unsigned prot)
+{
+	unsigned taken = vad->prot & ~prot;
+	fw_pte lost = 0;
+
+	if (prot == 0) {
+		evict_range_locked(mm, actor, space, vad->start, vad->end);
+	} else if (taken & (FW_PROT_R | FW_PROT_X)) {
+		range_flush(space, vad, FW_FLUSH_DROP);
+		lost = FW_PTE_CACHED | FW_PTE_CACHED_W;
+	} else if (taken) {
+		range_flush(space, vad, FW_FLUSH_WRPROT);
+		lost = FW_PTE_CACHED_W;
+	}
+	mm_lock(mm, actor);
+	FW_SET(mm, vad->prot, prot);
+	mm_unlock(mm);
+	range_protect(mm, actor, space, vad, lost);
+}
+
+/* The region that begins at r.start, cut to the range. */
+static struct fw_vad *vad_cut(struct fw_mm *mm, struct fw_actor *actor,
+			      struct fw_space *space, struct vrange r)
+{
+	bool ok;
+
+	mm_lock(mm, actor);
+	ok = range_isolate(mm, space, r);
+	mm_unlock(mm);
+	return ok ? vad_find(space, r.start) : NULL;
+}
+
+static enum fw_status protect_locked(struct fw_mm *mm, struct fw_actor *actor,
+				     struct fw_space *space, struct vrange r,
+				     unsigned prot)
+{
+	while (r.start < r.end) {
+		struct fw_vad *vad = vad_find(space, r.start);
+		struct vrange part = r;
+
+		if (!vad)
+			return FW_E_NOENT;
+		if (prot & ~(unsigned)vad->max_prot)
+			return FW_E_FAULT;
+		if (vad->end < part.end)
+			part.end = vad->end;
+		if (vad->prot != prot) {
+			vad = vad_cut(mm, actor, space, part);
+			if (!vad)
+				return FW_E_NOMEM;
+			vad_protect(mm, actor, space, vad, prot);
+			mm_lock(mm, actor);
+			vad_merge(mm, space, vad);
+			mm_unlock(mm);
+		}
+		r.start = part.end;
+	}
+	return FW_OK;
+}
+
+enum fw_status fw_protect(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, fw_addr start, uint64_t len,
+			  unsigned prot)
+{
+	enum fw_status status;
+	struct vrange r;
+
+	if (!range_valid(space, start, len, &r) || prot > 7)
+		return FW_E_INVAL;
+	if (!meta_room(mm, actor, space))
+		return FW_E_NOMEM;
+	fw_space_lock(space, actor);
+	status = protect_locked(mm, actor, space, r, prot);
+	fw_space_unlock(space);
+	return status;
+}
+
+static void vad_set_flags(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, struct fw_vad *vad,
+			  uint32_t flags)
+{
+	uint64_t n = vad->end - vad->start, old, new;
+
+	mm_lock(mm, actor);
+	old = vad_charge(vad, n);
+	FW_SET(mm, vad->flags, flags);
+	new = vad_charge(vad, n);
+	commit_charge(mm, space, (int64_t)new - (int64_t)old);
+	vad_merge(mm, space, vad);
+	mm_unlock(mm);
+}
+
+enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
+			    struct fw_space *space, fw_addr start,
+			    uint64_t len, uint32_t set, uint32_t clear)
+{
+	enum fw_status status = FW_OK;
+	struct vrange r;
+
+	if (!range_valid(space, start, len, &r) ||
+	    ((set | clear) & FW_VADF_STACK))
+		return FW_E_INVAL;
+	if (!meta_room(mm, actor, space))
+		return FW_E_NOMEM;
+	fw_space_lock(space, actor);
+	while (r.start < r.end) {
+		struct fw_vad *vad = vad_above(space, r.start);
+		struct vrange part = r;
+		uint32_t flags;
+
+		if (!vad || vad->start > r.start)
+			status = FW_E_NOENT;
+		if (!vad || vad->start >= r.end)
+			break;
+		if (vad->start > part.start)
+			part.start = vad->start;
+		if (vad->end < part.end)
+			part.end = vad->end;
+		flags = (vad->flags | set) & ~clear;
+		if (flags != vad->flags) {
+			vad = vad_cut(mm, actor, space, part);
+			if (!vad) {
+				status = FW_E_NOMEM;
+				break;
+			}
+			vad_set_flags(mm, actor, space, vad, flags);
+		}
+		r.start = part.end;
+	}
+	fw_space_unlock(space);
+	return status;
+}
+
+/* ---- moving ------------------------------------------------------------ */
+
+static void page_move(struct fw_mm *mm, fw_pte *from, fw_pte *to)
+{
+	fw_pte v = *from;
+
+	if (v == 0)
+		return;
+	if ((pte_is_valid(v) && !(v & PTE_PROTO)) || pte_is_transition(v))
+		FW_SET(mm, frame_at(mm, fw_pte_pfn(v))->pte, to);
+	if (pte_is_valid(v))
+		v &= ~(FW_PTE_CACHED | FW_PTE_CACHED_W);
+	FW_SET(mm, *to, v);
+	FW_SET(mm, *from, 0);
+}
+
+/* A table for the target. Frames were made available before; should others
+ * have taken them all, this space's own pages give some back. */
+static fw_pte *move_table(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, fw_vpn vpn)
+{
+	fw_pte *to;
+
+	while ((to = table_make(mm, space, vpn)) == NULL) {
+		unsigned got;
+
+		mm_unlock(mm);
+		got = trim_space_locked(mm, actor, space, BATCH);
+		FW_ASSERT(got > 0);
+		mm_lock(mm, actor);
+	}
+	return to;
+}
+
+static void move_pages(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space, struct vrange from, fw_vpn to)
+{
+	fw_vpn at = from.start;
+	fw_pte *pte = table_next(space, &at, from.end);
+
+	if (!pte)
+		return;
+	fwp_tlb_flush(space, from.start, from.end - from.start,
+		      FW_FLUSH_DROP);
+	mm_lock(mm, actor);
+	for (; pte; pte = table_next(space, &at, from.end)) {
+		fw_vpn stop = (at | (BATCH - 1)) + 1;
+		fw_pte *target = NULL;
+
+		if (stop > from.end)
+			stop = from.end;
+		for (; at < stop; at++, pte++) {
+			fw_vpn vpn = to + (at - from.start);
+
+			if (!target || (vpn & 511) == 0)
+				target = move_table(mm, actor, space, vpn);
+			page_move(mm, pte, target++);
+		}
+		mm_breathe(mm, actor);
+	}
+	mm_unlock(mm);
+}
+
+/* Both regions exist while the pages move, each page in one of them. */
+static enum fw_status move_locked(struct fw_mm *mm, struct fw_actor *actor,
+				  struct fw_space *space, struct vrange from,
+				  fw_vpn to)
+{
+	uint64_t n = from.end - from.start;
+	struct fw_vad *vad = vad_find(space, from.start), *copy;
+
+	if (!vad || vad->end < from.end)
+		return FW_E_FAULT;
+	copy = vad_above(space, to);
+	if (copy && copy->start < to + n)
+		return FW_E_EXIST;
+	vad = vad_cut(mm, actor, space, from);
+	if (!vad)
+		return FW_E_NOMEM;
+	mm_lock(mm, actor);
+	copy = vad_duplicate(mm, space, vad, to);
+	mm_unlock(mm);
+	if (!copy)
+		return FW_E_NOMEM;
+	move_pages(mm, actor, space, from, to);
+	mm_lock(mm, actor);
+	commit_charge(mm, space, -(int64_t)vad_charge(vad, n));
+	vad_remove(mm, space, vad);
+	if (vad->section)
+		section_put(mm, vad->section);
+	pool_free(mm, vad, sizeof(*vad));
+	mm_checkpoint(mm);
+	vad_merge(mm, space, copy);
+	table_prune(mm, space, from.start, from.end);
+	mm_unlock(mm);
+	return FW_OK;
+}
+
+enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space, fw_addr from, uint64_t len,
+		       fw_addr to)
+{
+	enum fw_status status;
+	struct vrange r, t;
+	uint32_t trimmed = 0;
+	unsigned round = 0;
+	uint64_t need;
+
+	if (!range_valid(space, from, len, &r) ||
+	    !range_valid(space, to, len, &t))
+		return FW_E_INVAL;
+	need = space->table_frames + 8;
+	if (need > (r.end - r.start) / 512 + 8)
+		need = (r.end - r.start) / 512 + 8;
+	while (frames_available(mm) < need)
+		if (!reclaim(mm, actor, space, (unsigned)need, round++,
+			     &trimmed))
+			return FW_E_NOMEM;
+	fw_space_lock(space, actor);
+	status = move_locked(mm, actor, space, r, t.start);
+	fw_space_unlock(space);
+	return status;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * section.c - sections: what views map. A section has a prototype PTE for
+ * each page, made in chunks of 256 (one frame) when first needed. Chunks hang
+ * in a tree of pointer frames whose depth grows with the highest page.
+ *
+ * A prototype of a file starts in file form, one of an anonymous section as
+ * demand zero (all bits zero).
+ *
+ * When the last reference goes, the section leaves the hash at once and is
+ * taken down chunk by chunk, by whoever calls section_sweep().
+ */
+#include <mm/mm.h>
+
+#define DIR_BITS 9
+#define DIR_ENTRIES 512u
+
+static unsigned section_hash(const struct fw_section_key *key)
+{
+	uint64_t h = key->ino * 0x9e3779b97f4a7c15u ^ key->dev ^
+		     key->version * 0xff51afd7ed558ccdu;
+
+	return (unsigned)(h >> 32) % SECTION_BUCKETS;
+}
+
+static bool section_chunk_init(struct fw_mm *mm, struct fw_section *s,
+			       void **ret)
+{
+	struct fw_proto *chunk = pool_alloc(mm, FW_PAGE_SIZE);
+	unsigned i;
+
+	if (!chunk)
+		return false;
+	if (s->is_file)
+		for (i = 0; i < PROTO_CHUNK; i++)
+			chunk[i].pte = pte_make_file(s, FW_PROT_R);
+	*ret = chunk;
+	return true;
+}
+
+/* Adds a level on top, so that the tree reaches further. */
+static bool section_deepen(struct fw_mm *mm, struct fw_section *s)
+{
+	void **dir;
+
+	if (s->dir) {
+		dir = pool_alloc(mm, FW_PAGE_SIZE);
+		if (!dir)
+			return false;
+		FW_SET(mm, dir[0], s->dir);
+		FW_SET(mm, s->dir, (void *)dir);
+	}
+	FW_ADD(mm, s->depth, 1);
+	return true;
+}
+
+struct fw_proto *section_proto(struct fw_mm *mm, struct fw_section *s,
+			       uint64_t page, bool make)
+{
+	uint64_t chunk = page / PROTO_CHUNK;
+	void **at = &s->dir;
+	uint32_t level;
+
+	while (s->depth * DIR_BITS < 64 && chunk >> s->depth * DIR_BITS != 0)
+		if (!make || !section_deepen(mm, s))
+			return NULL;
+	for (level = s->depth;; level--) {
+		if (!*at) {
+			void *made = NULL;
+
+			if (!make)
+				return NULL;
+			if (level > 0)
+				made = pool_alloc(mm, FW_PAGE_SIZE);
+			else
+				section_chunk_init(mm, s, &made);
+			if (!made)
+				return NULL;
+			FW_SET(mm, *at, made);
+		}
+		if (level == 0)
+			break;
+		at = (void **)*at + (chunk >> (level - 1) * DIR_BITS &
+				     (DIR_ENTRIES - 1));
+	}
+	return (struct fw_proto *)*at + page % PROTO_CHUNK;
+}
+
+static struct fw_section *section_lookup(struct fw_mm *mm,
+					 const struct fw_section_key *key)
+{
+	struct fw_section *s = mm->bucket[section_hash(key)];
+
+	while (s && (s->key.dev != key->dev || s->key.ino != key->ino ||
+		     s->key.version != key->version))
+		s = s->hash_next;
+	return s;
+}
+
+static struct fw_section *section_make(struct fw_mm *mm,
+				       const struct fw_section_key *key,
+				       uint64_t pages)
+{
+	struct fw_section *s = pool_alloc(mm, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->pages = pages;
+	s->refs = 1;
+	if (key) {
+		unsigned h = section_hash(key);
+
+		s->key = *key;
+		s->is_file = 1;
+		s->hash_next = mm->bucket[h];
+		FW_SET(mm, mm->bucket[h], s);
+	} else {
+		FW_ADD(mm, mm->committed, pages);
+	}
+	FW_SET(mm, s->next, mm->sections);
+	if (mm->sections)
+		FW_SET(mm, mm->sections->prev, s);
+	FW_SET(mm, mm->sections, s);
+	FW_ADD(mm, mm->n_sections, 1);
+	return s;
+}
+
+enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
+				 const struct fw_section_key *key,
+				 uint64_t pages, struct fw_section **ret)
+{
+	struct fw_section *s = NULL;
+
+	if (pages >= (uint64_t)1 << 44)
+		return FW_E_INVAL;
+	mm_lock(mm, actor);
+	if (key)
+		s = section_lookup(mm, key);
+	if (s) {
+		FW_ADD(mm, s->refs, 1);
+		if (pages > s->pages)
+			FW_SET(mm, s->pages, pages);
+	} else {
+		s = section_make(mm, key, pages);
+	}
+	mm_unlock(mm);
+	if (!s)
+		return FW_E_NOMEM;
+	*ret = s;
+	return FW_OK;
+}
+
+void section_get(struct fw_mm *mm, struct fw_section *s)
+{
+	FW_ASSERT(s->refs > 0);
+	FW_ADD(mm, s->refs, 1);
+}
+
+static void section_unhash(struct fw_mm *mm, struct fw_section *s)
+{
+	struct fw_section **at = &mm->bucket[section_hash(&s->key)];
+
+	while (*at != s)
+		at = &(*at)->hash_next;
+	FW_SET(mm, *at, s->hash_next);
+}
+
+bool section_put(struct fw_mm *mm, struct fw_section *s)
+{
+	FW_ASSERT(s->refs > 0);
+	FW_SUB(mm, s->refs, 1);
+	if (s->refs > 0)
+		return false;
+	if (s->is_file)
+		section_unhash(mm, s);
+	else
+		FW_SUB(mm, mm->committed, s->pages);
+	return true;
+}
+
+void fw_section_ref(struct fw_mm *mm, struct fw_actor *actor,
+		    struct fw_section *section)
+{
+	mm_lock(mm, actor);
+	section_get(mm, section);
+	mm_unlock(mm);
+}
+
+void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
+		      struct fw_section *section)
+{
+	bool last;
+
+	mm_lock(mm, actor);
+	last = section_put(mm, section);
+	mm_unlock(mm);
+	if (last)
+		section_sweep(mm, actor);
+}
+
+enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
+				 struct fw_section *section, uint64_t pages)
+{
+	if (section->is_file || pages >= (uint64_t)1 << 44)
+		return FW_E_INVAL;
+	mm_lock(mm, actor);
+	FW_SET(mm, mm->committed, mm->committed - section->pages + pages);
+	FW_SET(mm, section->pages, pages);
+	mm_unlock(mm);
+	return FW_OK;
+}
+
+uint64_t fw_section_pages(const struct fw_section *section)
+{
+	return section->pages;
+}
+
+/* The content of a chunk goes, in checkpointed steps; then the chunk. */
+static void chunk_take_down(struct fw_mm *mm, const struct fw_actor *actor,
+			    struct fw_proto *chunk)
+{
+	unsigned i;
+
+	for (i = 0; i < PROTO_CHUNK; i++) {
+		fw_pte v = chunk[i].pte;
+
+		if (v == 0)
+			continue;
+		if (pte_is_pointer(v))
+			FW_SET(mm, chunk[i].pte, 0);
+		else
+			proto_clear(mm, &chunk[i]);
+		mm_checkpoint(mm);
+		if (i % 64 == 63)
+			mm_breathe(mm, actor);
+	}
+}
+
+/* Takes one chunk or pointer frame down. True while something is left. */
+static bool section_step(struct fw_mm *mm, const struct fw_actor *actor,
+			 struct fw_section *s)
+{
+	void **at = &s->dir, **leaf;
+	uint32_t level = s->depth;
+	unsigned i;
+
+	if (!s->dir)
+		return false;
+	for (;;) {
+		leaf = at;
+		if (level == 0)
+			break;
+		for (i = 0; i < DIR_ENTRIES; i++)
+			if (((void **)*at)[i])
+				break;
+		if (i == DIR_ENTRIES)
+			break;
+		at = (void **)*at + i;
+		level--;
+	}
+	if (level == 0)
+		chunk_take_down(mm, actor, *leaf);
+	pool_free(mm, *leaf, FW_PAGE_SIZE);
+	FW_SET(mm, *leaf, NULL);
+	mm_checkpoint(mm);
+	return true;
+}
+
+static void section_end(struct fw_mm *mm, struct fw_section *s)
+{
+	if (s->prev)
+		FW_SET(mm, s->prev->next, s->next);
+	else
+		FW_SET(mm, mm->sections, s->next);
+	if (s->next)
+		FW_SET(mm, s->next->prev, s->prev);
+	FW_SUB(mm, mm->n_sections, 1);
+	pool_free(mm, s, sizeof(*s));
+}
+
+void section_sweep(struct fw_mm *mm, const struct fw_actor *actor)
+{
+	struct fw_section *s;
+
+	mm_lock(mm, actor);
+	for (;;) {
+		for (s = mm->sections; s && s->refs > 0; s = s->next)
+			;
+		if (!s)
+			break;
+		/* Only one at a time: chunks are taken down with the lock
+		 * given up in between. */
+		if (s->taken_down != 0 && s->taken_down != actor_id(actor) &&
+		    fw_actor_by_id(mm, (uint32_t)s->taken_down))
+			break;
+		FW_SET(mm, s->taken_down, actor_id(actor));
+		mm_checkpoint(mm);
+		while (section_step(mm, actor, s))
+			;
+		section_end(mm, s);
+		mm_checkpoint(mm);
+	}
+	mm_unlock(mm);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * space.c - making and ending address spaces.
+ */
+#include <mm/mm.h>
+
+static struct fw_space *space_make(struct fw_mm *mm)
+{
+	struct fw_space *s;
+	fw_pfn root;
+
+	if (!frames_room(mm, 2))
+		return NULL;
+	s = pool_alloc(mm, sizeof(*s));
+	root = frame_take_core(mm, FRAME_TABLE);
+	if (!s || root == FW_PFN_NONE) {
+		FW_ASSERT(false); /* there was room */
+		return NULL;
+	}
+	s->id = mm->next_space_id;
+	s->mm = mm;
+	s->root = root;
+	s->table_frames = 1;
+	s->user_top = mm->user_top;
+	s->trim_epoch = mm->trim_clock;
+	s->next = mm->spaces;
+	FW_ADD(mm, mm->next_space_id, 1);
+	if (mm->spaces)
+		FW_SET(mm, mm->spaces->prev, s);
+	FW_SET(mm, mm->spaces, s);
+	FW_ADD(mm, mm->n_spaces, 1);
+	return s;
+}
+
+enum fw_status space_create_now(struct fw_mm *mm, struct fw_actor *actor,
+				struct fw_space **ret_space)
+{
+	struct fw_space *s;
+
+	mm_lock(mm, actor);
+	s = space_make(mm);
+	mm_unlock(mm);
+	if (!s)
+		return FW_E_NOMEM;
+	*ret_space = s;
+	return FW_OK;
+}
+
+enum fw_status fw_space_create(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_space **ret_space)
+{
+	unsigned round = 0;
+	uint32_t trimmed = 0;
+
+	while (space_create_now(mm, actor, ret_space) != FW_OK)
+		if (!reclaim(mm, actor, NULL, 8, round++, &trimmed))
+			return FW_E_NOMEM;
+	return FW_OK;
+}
+
+void fw_space_lock(struct fw_space *space, struct fw_actor *actor)
+{
+	/* A dead owner left translations and tables in step: it flushed
+	 * before it changed, and filled after. */
+	fwp_lock(&space->lock, actor_id(actor));
+}
+
+void fw_space_unlock(struct fw_space *space)
+{
+	fwp_unlock(&space->lock);
+}
+
+/* The regions, one by one, their pages gone. */
+static void space_drop_vads(struct fw_mm *mm, struct fw_actor *actor,
+			    struct fw_space *space)
+{
+	struct fw_vad *v;
+
+	mm_lock(mm, actor);
+	while ((v = space->vads) != NULL) {
+		commit_charge(mm, space,
+			      -(int64_t)vad_charge(v, v->end - v->start));
+		vad_remove(mm, space, v);
+		if (v->section)
+			section_put(mm, v->section);
+		pool_free(mm, v, sizeof(*v));
+		mm_checkpoint(mm);
+	}
+	mm_unlock(mm);
+}
+
+void fw_space_destroy(struct fw_mm *mm, struct fw_actor *actor,
+		      struct fw_space *space)
+{
+	range_drop(mm, actor, space, 0, (fw_vpn)1 << 36, false);
+	space_drop_vads(mm, actor, space);
+	mm_lock(mm, actor);
+	table_prune(mm, space, 0, (fw_vpn)1 << 36);
+	FW_ASSERT(space->resident == 0 && space->table_frames == 1);
+	if (space->prev)
+		FW_SET(mm, space->prev->next, space->next);
+	else
+		FW_SET(mm, mm->spaces, space->next);
+	if (space->next)
+		FW_SET(mm, space->next->prev, space->prev);
+	FW_SUB(mm, mm->n_spaces, 1);
+	frame_free(mm, frame_at(mm, space->root));
+	pool_free(mm, space, sizeof(*space));
+	mm->progress++;
+	mm_unlock(mm);
+	section_sweep(mm, actor);
+}

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * verify.c - fw_verify: recounts everything from the page tables and the
+ * prototypes, and compares it with what frame records, lists, bitmaps and
+ * counters claim. What each state guarantees is written at the head of
+ * frame.c; this file checks it.
+ *
+ * One scratch word a frame collects what was seen of it. Slots are compared
+ * by number and by a sum of hashes of their names, so that no second bitmap
+ * is needed: a slot with two owners, or none, changes the sum.
+ */
+#include <mm/mm.h>
+
+#define SEEN_VALID 0xffffffu	/* valid PTEs */
+#define SEEN_NAMED (1u << 24)	/* a PTE or prototype says "here" */
+#define SEEN_LIST (1u << 25)	/* stands on its state's list */
+#define SEEN_HELD (1u << 26)	/* in some actor's held[] */
+#define SEEN_TABLE (1u << 27)	/* a table of a space */
+#define REPORT_MAX 32
+
+struct verify {
+	struct fw_mm *mm;
+	void (*report)(void *arg, const char *line);
+	void *arg;
+	unsigned errors;
+	uint64_t slots, slot_sum, committed;
+	/* of the space at hand */
+	struct fw_space *space;
+	struct fw_vad *vad;
+	uint64_t resident, tables;
+};
+
+static char *put_text(char *to, const char *end, const char *text)
+{
+	while (*text && to < end)
+		*to++ = *text++;
+	return to;
+}
+
+static char *put_number(char *to, const char *end, uint64_t n)
+{
+	char digits[20];
+	int k = 0;
+
+	do {
+		digits[k++] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	while (k > 0 && to < end)
+		*to++ = digits[--k];
+	return to;
+}
+
+static void complain(struct verify *v, const char *what, uint64_t a,
+		     uint64_t b)
+{
+	char line[160], *end = line + sizeof(line) - 1, *to = line;
+
+	if (v->errors++ >= REPORT_MAX || !v->report)
+		return;
+	to = put_text(to, end, what);
+	to = put_text(to, end, ": ");
+	to = put_number(to, end, a);
+	to = put_text(to, end, ", ");
+	to = put_number(to, end, b);
+	*to = 0;
+	v->report(v->arg, line);
+}
+
+static void expect(struct verify *v, const char *what, uint64_t is,
+		   uint64_t should)
+{
+	if (is != should)
+		complain(v, what, is, should);
+}
+
+/* ---- what a PTE or prototype says -------------------------------------- */
+
+static uint64_t slot_hash(unsigned file, uint64_t slot)
+{
+	uint64_t h = (slot << 4 | file) * 0x9e3779b97f4a7c15u;
+
+	return (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
+}
+
+static void slot_seen(struct verify *v, fw_pte pte)
+{
+	if (!pte_has_slot(pte))
+		return;
+	if (!slot_is_used(v->mm, pte_file(pte), pte_slot(pte)))
+		complain(v, "a slot that is named is free",
+			 pte_file(pte), pte_slot(pte));
+	v->slots++;
+	v->slot_sum += slot_hash(pte_file(pte), pte_slot(pte));
+}
+
+static struct fw_frame *frame_named(struct verify *v, fw_pte pte)
+{
+	fw_pfn pfn = fw_pte_pfn(pte);
+
+	if (pfn < v->mm->base || pfn >= v->mm->fresh) {
+		complain(v, "a PTE names a frame that cannot be", pfn, pte);
+		return NULL;
+	}
+	return frame_at(v->mm, pfn);
+}
+
+/* A frame whose record must point back at `loc`. */
+static void content_named(struct verify *v, fw_pte *loc, bool proto)
+{
+	struct fw_frame *f = frame_named(v, *loc);
+	fw_pfn pfn;
+
+	if (!f)
+		return;
+	pfn = frame_pfn(v->mm, f);
+	if (f->pte != loc)
+		complain(v, "frame does not point back", pfn, *loc);
+	if (((f->flags & FRAME_PROTO) != 0) != proto)
+		complain(v, "frame has the wrong prototype flag", pfn, *loc);
+	if (v->mm->scratch[pfn] & SEEN_NAMED)
+		complain(v, "frame is named twice", pfn, *loc);
+	v->mm->scratch[pfn] |= SEEN_NAMED;
+	if (pte_is_transition(*loc) && f->state != FRAME_STANDBY &&
+	    f->state != FRAME_MODIFIED && f->state != FRAME_TRANSITION)
+		complain(v, "transition names a frame in state", pfn,
+			 f->state);
+	if (pte_is_valid(*loc) && f->state != FRAME_ACTIVE)
+		complain(v, "valid names a frame in state", pfn, f->state);
+}
+
+static void proto_content(struct verify *v, struct fw_proto *p)
+{
+	if (pte_is_valid(p->pte) || pte_is_transition(p->pte))
+		content_named(v, &p->pte, true);
+	else if (pte_is_soft(p->pte))
+		slot_seen(v, p->pte);
+}
+
+static void pte_valid(struct verify *v, fw_pte *pte)
+{
+	struct fw_frame *f = frame_named(v, *pte);
+	struct fw_proto *p;
+
+	v->resident++;
+	if (!f)
+		return;
+	if ((*pte & PTE_W) && !(*pte & PTE_D))
+		complain(v, "writable but not dirty", frame_pfn(v->mm, f),
+			 *pte);
+	v->mm->scratch[frame_pfn(v->mm, f)]++;
+	if (!(*pte & PTE_PROTO)) {
+		content_named(v, pte, false);
+		return;
+	}
+	if (!(f->flags & FRAME_PROTO) || !f->pte) {
+		complain(v, "prototype bit, but no prototype",
+			 frame_pfn(v->mm, f), *pte);
+		return;
+	}
+	p = (struct fw_proto *)f->pte;
+	if (p->refs > 0)
+		p->seen++;
+}
+
+static void pte_visit(struct verify *v, fw_vpn vpn, fw_pte *pte)
+{
+	if (!v->vad || vpn >= v->vad->end || vpn < v->vad->start)
+		v->vad = vad_above(v->space, vpn);
+	if (!v->vad || vpn < v->vad->start)
+		complain(v, "a PTE outside any region", vpn, *pte);
+	if (pte_is_valid(*pte))
+		pte_valid(v, pte);
+	else if (pte_is_pointer(*pte))
+		((struct fw_proto *)pte_pointer(*pte))->seen++;
+	else if (pte_is_transition(*pte))
+		content_named(v, pte, false);
+	else
+		slot_seen(v, *pte);
+}
+
+/* ---- spaces --------------------------------------------------------------- */
+
+static void table_visit(struct verify *v, fw_pfn table, unsigned level,
+			fw_vpn base)
+{
+	fw_pte *e = frame_data(v->mm, table);
+	struct fw_frame *f = frame_at(v->mm, table);
+	unsigned i;
+
+	v->tables++;
+	if (f->state != FRAME_ACTIVE || f->type != FRAME_TABLE ||
+	    (v->mm->scratch[table] & SEEN_TABLE))
+		complain(v, "bad table frame", table, level);
+	v->mm->scratch[table] |= SEEN_TABLE;
+	for (i = 0; i < 512; i++) {
+		fw_vpn vpn = base + ((fw_vpn)i << 9 * (level - 1));
+
+		if (e[i] == 0)
+			continue;
+		if (level == 1)
+			pte_visit(v, vpn, &e[i]);
+		else
+			table_visit(v, fw_pte_pfn(e[i]), level - 1, vpn);
+	}
+}
+
+static void space_regions(struct verify *v)
+{
+	struct fw_vad *vad = vad_above(v->space, 0);
+	uint64_t n = 0, mapped = 0, charge = 0;
+	fw_vpn last = 0;
+
+	for (; vad; vad = fw_vad_next(vad)) {
+		if (vad->start < last || vad->end <= vad->start)
+			complain(v, "regions out of order", vad->start, last);
+		last = vad->end;
+		n++;
+		mapped += vad->end - vad->start;
+		charge += vad_charge(vad, vad->end - vad->start);
+	}
+	expect(v, "regions of a space", v->space->n_vads, n);
+	expect(v, "mapped pages of a space", v->space->mapped, mapped);
+	expect(v, "charge of a space", v->space->committed, charge);
+	v->committed += charge;
+}
+
+static void spaces_visit(struct verify *v)
+{
+	struct fw_space *s;
+	uint64_t n = 0;
+
+	for (s = v->mm->spaces; s; s = s->next) {
+		v->space = s;
+		v->vad = NULL;
+		v->resident = v->tables = 0;
+		space_regions(v);
+		table_visit(v, s->root, 4, 0);
+		expect(v, "resident pages of a space", s->resident,
+		       v->resident);
+		expect(v, "tables of a space", s->table_frames, v->tables);
+		n++;
+	}
+	expect(v, "spaces", v->mm->n_spaces, n);
+}
+
+/* ---- prototypes ----------------------------------------------------------- */
+
+static void dir_visit(struct verify *v, const struct fw_section *s, void *dir,
+		      uint32_t depth)
+{
+	struct fw_proto *chunk = dir;
+	unsigned i;
+
+	if (!dir)
+		return;
+	for (i = 0; depth > 0 && i < 512; i++)
+		dir_visit(v, s, ((void **)dir)[i], depth - 1);
+	for (i = 0; depth == 0 && i < PROTO_CHUNK; i++) {
+		if (chunk[i].refs != 0)
+			complain(v, "a section's prototype counts", i,
+				 chunk[i].refs);
+		proto_content(v, &chunk[i]);
+	}
+}
+
+static void sections_visit(struct verify *v)
+{
+	struct fw_section *s;
+	uint64_t n = 0;
+
+	for (s = v->mm->sections; s; s = s->next) {
+		dir_visit(v, s, s->dir, s->depth);
+		if (!s->is_file && s->refs > 0)
+			v->committed += s->pages;
+		n++;
+	}
+	expect(v, "sections", v->mm->n_sections, n);
+}
+
+/* Calls for each carved prototype: reset (check false) or check. */
+static void clones_visit(struct verify *v, bool check)
+{
+	struct fw_mm *mm = v->mm;
+	fw_pfn pfn;
+
+	for (pfn = mm->base; pfn < mm->fresh; pfn++) {
+		struct fw_frame *f = frame_at(mm, pfn);
+		struct fw_proto *p = frame_data(mm, pfn), *end;
+		uint64_t live = 0;
+
+		if (f->state != FRAME_ACTIVE || f->type != FRAME_POOL ||
+		    f->prio != 0)
+			continue;
+		end = p + f->original / sizeof(*p);
+		for (; p < end; p++) {
+			if (!check) {
+				p->seen = 0;
+				continue;
+			}
+			if (p->refs == 0 && p->seen == 0)
+				continue;
+			live++;
+			expect(v, "references to a clone prototype", p->refs,
+			       p->seen);
+			proto_content(v, p);
+		}
+		if (check)
+			expect(v, "prototypes in a slab", f->owner, live);
+	}
+}
+
+/* ---- frames ---------------------------------------------------------------- */
+
+static void list_visit(struct verify *v, const struct fw_list *l,
+		       enum frame_state state, unsigned prio)
+{
+	fw_pfn pfn = l->head, prev = FW_PFN_NONE;
+	uint64_t n = 0;
+
+	while (pfn != FW_PFN_NONE && n <= v->mm->nframes) {
+		struct fw_frame *f = frame_at(v->mm, pfn);
+
+		if (f->state != state || f->prev != prev ||
+		    (state == FRAME_STANDBY && f->prio != prio))
+			complain(v, "bad frame on a list", pfn, f->state);
+		v->mm->scratch[pfn] |= SEEN_LIST;
+		prev = pfn;
+		pfn = f->next;
+		n++;
+	}
+	expect(v, "frames on a list", l->count, n);
+	expect(v, "tail of a list", l->tail, prev);
+}
+
+static void lists_visit(struct verify *v)
+{
+	unsigned i;
+
+	for (i = 0; i < STANDBY_LISTS; i++)
+		list_visit(v, &v->mm->standby[i], FRAME_STANDBY, i);
+	list_visit(v, &v->mm->modified, FRAME_MODIFIED, 0);
+	list_visit(v, &v->mm->no_write, FRAME_MODIFIED_NO_WRITE, 0);
+}
+
+static void actors_visit(struct verify *v)
+{
+	uint64_t n = 0;
+	uint32_t i, k;
+
+	for (i = 0; i < v->mm->actor_top; i++) {
+		const struct fw_actor *a = v->mm->actor[i];
+
+		if (!a)
+			continue;
+		n++;
+		for (k = 0; k < a->n_held; k++)
+			v->mm->scratch[a->held[k]] |= SEEN_HELD;
+	}
+	expect(v, "actors", v->mm->n_actors, n);
+}
+
+static void frame_active(struct verify *v, fw_pfn pfn,
+			 const struct fw_frame *f, uint32_t seen)
+{
+	switch (f->type) {
+	case FRAME_USER:
+		if (f->share == 0 || f->share != (seen & SEEN_VALID))
+			complain(v, "share count of frame", pfn, f->share);
+		if (!(seen & SEEN_NAMED))
+			complain(v, "active frame is not named", pfn, f->flags);
+		if (f->flags & (FRAME_READ | FRAME_DELETED))
+			complain(v, "active frame has flags", pfn, f->flags);
+		break;
+	case FRAME_HELD:
+		if (!(seen & SEEN_HELD))
+			complain(v, "nobody holds frame", pfn, f->flags);
+		break;
+	case FRAME_TABLE:
+		if (!(seen & SEEN_TABLE))
+			complain(v, "table belongs to no space", pfn, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+static void frame_waiting(struct verify *v, fw_pfn pfn,
+			  const struct fw_frame *f, uint32_t seen)
+{
+	bool listed = f->state != FRAME_TRANSITION;
+	bool named = (seen & SEEN_NAMED) != 0;
+	bool io = (f->flags & (FRAME_READ | FRAME_WRITE)) != 0;
+
+	if (seen & SEEN_VALID)
+		complain(v, "mapped, but in state", pfn, f->state);
+	if (listed != ((seen & SEEN_LIST) != 0))
+		complain(v, "not on its list", pfn, f->state);
+	if (named == ((f->flags & FRAME_DELETED) != 0))
+		complain(v, "named and deleted, or neither", pfn, f->flags);
+	if (io == listed || io != ((seen & SEEN_HELD) != 0))
+		complain(v, "I/O flags do not fit", pfn, f->flags);
+	if (f->state == FRAME_STANDBY && (f->flags & FRAME_DIRTY))
+		complain(v, "dirty on standby", pfn, f->flags);
+	if (f->state == FRAME_STANDBY && pte_is_zero_demand(f->original))
+		complain(v, "standby without a home", pfn, f->original);
+	if (f->state == FRAME_MODIFIED &&
+	    (!(f->flags & FRAME_DIRTY) || pte_has_slot(f->original)))
+		complain(v, "modified, but clean", pfn, f->flags);
+}
+
+static void frame_visit(struct verify *v, fw_pfn pfn, uint64_t *pools)
+{
+	const struct fw_frame *f = frame_at(v->mm, pfn);
+	uint32_t seen = v->mm->scratch[pfn];
+	bool idle = f->state == FRAME_ZEROED || f->state == FRAME_FREE;
+	const struct fw_block *b = &v->mm->blocks[pfn >> FW_BLOCK_SHIFT];
+	unsigned bit = 1u << (pfn & FW_BLOCK_MASK);
+
+	if (((b->zero & bit) != 0) != (f->state == FRAME_ZEROED) ||
+	    ((b->free & bit) != 0) != (f->state == FRAME_FREE))
+		complain(v, "block bits of frame", pfn, f->state);
+	if (idle) {
+		if (seen != 0)
+			complain(v, "free, but seen", pfn, seen);
+	} else if (f->state == FRAME_ACTIVE) {
+		frame_active(v, pfn, f, seen);
+		*pools += f->type == FRAME_POOL;
+	} else {
+		frame_waiting(v, pfn, f, seen);
+	}
+	if (!idle && f->type == FRAME_USER)
+		slot_seen(v, f->original);
+}
+
+static void frames_visit(struct verify *v)
+{
+	struct fw_mm *mm = v->mm;
+	uint64_t count[FRAME_STATES], pools = 0, tables = 0;
+	unsigned i;
+	fw_pfn pfn;
+
+	for (i = 0; i < FRAME_STATES; i++)
+		count[i] = 0;
+	count[FRAME_ACTIVE] = mm->base;
+	count[FRAME_ZEROED] = mm->nframes - mm->fresh;
+	for (pfn = mm->base; pfn < mm->fresh; pfn++) {
+		frame_visit(v, pfn, &pools);
+		count[frame_at(mm, pfn)->state]++;
+		tables += (mm->scratch[pfn] & SEEN_TABLE) != 0;
+	}
+	for (i = 0; i < FRAME_STATES; i++)
+		expect(v, "frames in a state", mm->count[i], count[i]);
+	expect(v, "pool frames", mm->pool, pools);
+	expect(v, "table frames", mm->tables, tables);
+}
+
+static void blocks_visit(struct verify *v)
+{
+	struct fw_mm *mm = v->mm;
+	uint64_t listed = 0, n = 0;
+	unsigned list;
+	uint32_t b;
+
+	for (b = mm->base >> FW_BLOCK_SHIFT; b < mm->fresh >> FW_BLOCK_SHIFT;
+	     b++)
+		listed += (mm->blocks[b].free | mm->blocks[b].zero) != 0;
+	for (list = 0; list < BLOCK_LISTS; list++)
+		for (b = mm->block_head[list]; b != FW_PFN_NONE;
+		     b = mm->blocks[b].next) {
+			if (mm->blocks[b].list != list + 1)
+				complain(v, "block on a wrong list", b, list);
+			if (n++ > mm->nframes)
+				return;
+		}
+	expect(v, "blocks on lists", n, listed);
+}
+
+/* ---- slots ------------------------------------------------------------------ */
+
+static void slots_visit(struct verify *v)
+{
+	uint64_t used = 0, sum = 0, s;
+	unsigned i;
+
+	for (i = 0; i < v->mm->n_pfiles; i++) {
+		const struct fw_pfile *pf = &v->mm->pfile[i];
+		uint64_t top = pf->slots < pf->limit ? pf->slots : pf->limit;
+		uint64_t n = 0;
+
+		for (s = 1; s < top; s++) {
+			if (!slot_is_used(v->mm, i, s))
+				continue;
+			n++;
+			sum += slot_hash(i, s);
+		}
+		expect(v, "slots of a file", pf->used, n);
+		used += n;
+	}
+	expect(v, "slots owned", v->slots, used);
+	if (v->slots == used)
+		expect(v, "sum of slots owned", v->slot_sum, sum);
+}
+
+unsigned fw_verify(struct fw_mm *mm, struct fw_actor *actor,
+		   void (*report)(void *arg, const char *line), void *arg)
+{
+	struct verify v;
+
+	fw_memzero(&v, sizeof(v));
+	v.mm = mm;
+	v.report = report;
+	v.arg = arg;
+	mm_lock(mm, actor);
+	fw_memzero(mm->scratch + mm->base,
+		   (size_t)(mm->fresh - mm->base) * sizeof(*mm->scratch));
+	clones_visit(&v, false);
+	spaces_visit(&v);
+	sections_visit(&v);
+	clones_visit(&v, true);
+	actors_visit(&v);
+	lists_visit(&v);
+	frames_visit(&v);
+	blocks_visit(&v);
+	slots_visit(&v);
+	expect(&v, "pages charged", mm->committed, v.committed);
+	mm_unlock(mm);
+	return v.errors;
+}

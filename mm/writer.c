@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * writer.c - writing modified pages to the page files. Slots are assigned
+ * only now, so that what is written together lies together: the modified
+ * list is in the order of the trims, which is that of the addresses. Pages
+ * full of zeros cost no I/O: they become demand zero again.
+ *
+ * While the write runs no lock is held. A page may be rescued meanwhile (it
+ * stays active, and clean if nobody writes to it), be dirtied and trimmed
+ * again (DIRTY: written once more), or vanish (DELETED).
+ */
+#include <mm/mm.h>
+
+#define BATCH 64
+
+struct write_run {
+	unsigned first, n, file;
+	uint64_t slot;
+	bool good;
+};
+
+struct write_batch {
+	struct fw_mm *mm;
+	struct fw_actor *actor;
+	unsigned n, n_runs, done;
+	fw_pfn pfn[BATCH];
+	bool zero[BATCH];
+	struct write_run run[BATCH];
+};
+
+void frame_write_done(struct fw_mm *mm, struct fw_frame *f, bool good)
+{
+	bool idle = f->state == FRAME_TRANSITION;
+
+	FW_ASSERT(f->flags & FRAME_WRITE);
+	FW_SET(mm, f->flags, f->flags & ~FRAME_WRITE);
+	if (f->flags & FRAME_DELETED) {
+		frame_drop_slot(mm, f);
+		frame_free(mm, f);
+		return;
+	}
+	if (!good)
+		FW_SET(mm, f->flags, f->flags | FRAME_DIRTY);
+	if (f->flags & FRAME_DIRTY)
+		frame_drop_slot(mm, f);
+	if (idle)
+		frame_move(mm, f, f->flags & FRAME_DIRTY ? FRAME_MODIFIED :
+							   FRAME_STANDBY);
+}
+
+static void batch_take(struct write_batch *b, unsigned want)
+{
+	struct fw_mm *mm = b->mm;
+
+	while (b->n < want && mm->modified.head != FW_PFN_NONE) {
+		struct fw_frame *f = frame_at(mm, mm->modified.head);
+
+		b->pfn[b->n++] = mm->modified.head;
+		frame_move(mm, f, FRAME_TRANSITION);
+		FW_SET(mm, f->flags,
+		       (f->flags | FRAME_WRITE) & ~FRAME_DIRTY);
+	}
+	actor_hold(mm, b->actor, HELD_WRITE, b->pfn, b->n);
+}
+
+/* Ends what need not be written; the rest moves up. */
+static void batch_sort_out(struct write_batch *b)
+{
+	struct fw_mm *mm = b->mm;
+	unsigned i, k = 0;
+
+	for (i = 0; i < b->n; i++) {
+		struct fw_frame *f = frame_at(mm, b->pfn[i]);
+		bool idle = f->state == FRAME_TRANSITION &&
+			    !(f->flags & (FRAME_DIRTY | FRAME_DELETED));
+
+		if (idle && b->zero[i]) {
+			FW_SET(mm, *f->pte, f->original);
+			frame_free_zeroed(mm, f);
+			mm->pages_zero_elided++;
+			b->done++;
+		} else if (!idle) {
+			frame_write_done(mm, f, b->zero[i]);
+		} else {
+			b->pfn[k++] = b->pfn[i];
+		}
+	}
+	b->n = k;
+}
+
+/* Slots for all that is left, in as few runs as there are. */
+static void batch_assign(struct write_batch *b)
+{
+	struct fw_mm *mm = b->mm;
+	unsigned at = 0, i;
+
+	while (at < b->n) {
+		struct write_run *r = &b->run[b->n_runs];
+
+		r->first = at;
+		r->n = slot_alloc(mm, b->n - at, &r->file, &r->slot);
+		if (r->n == 0)
+			break;
+		for (i = 0; i < r->n; i++) {
+			struct fw_frame *f = frame_at(mm, b->pfn[at + i]);
+
+			FW_SET(mm, f->original,
+			       pte_make_slot(r->file, r->slot + i,
+					     pte_prot(f->original)));
+		}
+		at += r->n;
+		b->n_runs++;
+	}
+	for (i = at; i < b->n; i++)
+		frame_write_done(mm, frame_at(mm, b->pfn[i]), false);
+	b->n = at;
+}
+
+static void batch_write(struct write_batch *b)
+{
+	unsigned i;
+
+	for (i = 0; i < b->n_runs; i++) {
+		struct write_run *r = &b->run[i];
+
+		r->good = fwp_store_write(b->mm, r->file, r->slot,
+					  b->pfn + r->first, r->n) == FW_OK;
+	}
+}
+
+static void batch_finish(struct write_batch *b)
+{
+	struct fw_mm *mm = b->mm;
+	unsigned i, k;
+
+	for (i = 0; i < b->n_runs; i++) {
+		const struct write_run *r = &b->run[i];
+
+		for (k = 0; k < r->n; k++)
+			frame_write_done(mm, frame_at(mm, b->pfn[r->first + k]),
+					 r->good);
+		if (!r->good)
+			continue;
+		mm->writes++;
+		mm->pages_written += r->n;
+		b->done += r->n;
+	}
+	actor_unhold(mm, b->actor);
+	mm->progress++;
+}
+
+unsigned fw_write_modified(struct fw_mm *mm, struct fw_actor *actor,
+			   unsigned n)
+{
+	struct write_batch b;
+	unsigned i;
+
+	if (mm->count[FRAME_MODIFIED] == 0)
+		return 0;
+	b.mm = mm;
+	b.actor = actor;
+	b.n = b.n_runs = b.done = 0;
+	mm_lock(mm, actor);
+	pfile_grow(mm);
+	mm_checkpoint(mm);
+	batch_take(&b, n < BATCH ? n : BATCH);
+	mm_unlock(mm);
+	for (i = 0; i < b.n; i++)
+		b.zero[i] = fw_page_is_zero(frame_data(mm, b.pfn[i]));
+	mm_lock(mm, actor);
+	actor_unhold(mm, actor);
+	batch_sort_out(&b);
+	batch_assign(&b);
+	actor_hold(mm, actor, HELD_WRITE, b.pfn, b.n);
+	mm_unlock(mm);
+	if (b.n > 0) {
+		batch_write(&b);
+		mm_lock(mm, actor);
+		batch_finish(&b);
+		mm_unlock(mm);
+	}
+	fwp_wake(&mm->progress);
+	return b.done;
+}

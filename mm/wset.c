@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wset.c - the working set of a space and its clock. There is no list of
+ * resident pages: the hand sweeps the page tables in address order. A page
+ * with an age gets another lap (fault_trans.c ages what it rescues); pages
+ * announced or locked are passed over.
+ *
+ * Order: choose, drop the translations, then change the PTEs. All under the
+ * space lock, so that nobody can load a translation in between.
+ */
+#include <mm/mm.h>
+
+#define BATCH 64
+
+struct sweep {
+	struct fw_mm *mm;
+	struct fw_actor *actor;
+	struct fw_space *space;
+	struct announcers who;
+	unsigned want, n;
+	bool force; /* whatever the age, announced or not */
+	fw_vpn vpn[BATCH];
+};
+
+static bool sweep_takes(struct sweep *s, fw_vpn vpn, fw_pte *pte)
+{
+	unsigned age = pte_age(*pte);
+
+	if (!pte_is_valid(*pte))
+		return false;
+	if (s->force)
+		return true;
+	if (announced(&s->who, vpn, false))
+		return false;
+	/* A hint only, and nobody else writes a valid PTE of this space. */
+	if (age > 0)
+		*pte = pte_with_age(*pte, age - 1);
+	return age == 0;
+}
+
+/* Collects pages of [at, end); returns where it stopped. */
+static fw_vpn sweep_range(struct sweep *s, fw_vpn at, fw_vpn end)
+{
+	while (at < end && s->n < s->want) {
+		fw_pte *pte = table_next(s->space, &at, end);
+		fw_vpn stop = (at | 511) + 1;
+
+		if (!pte)
+			return end;
+		if (stop > end)
+			stop = end;
+		for (; at < stop && s->n < s->want; at++, pte++)
+			if (sweep_takes(s, at, pte))
+				s->vpn[s->n++] = at;
+	}
+	return at;
+}
+
+/* One pass over [at, end) of the space's regions. */
+static fw_vpn sweep_pass(struct sweep *s, fw_vpn at, fw_vpn end)
+{
+	while (at < end && s->n < s->want) {
+		struct fw_vad *vad = vad_above(s->space, at);
+		fw_vpn stop;
+
+		if (!vad || vad->start >= end)
+			return end;
+		if (at < vad->start)
+			at = vad->start;
+		stop = vad->end < end ? vad->end : end;
+		if (vad->flags & FW_VADF_LOCKED)
+			at = stop;
+		else
+			at = sweep_range(s, at, stop);
+	}
+	return at;
+}
+
+static void sweep_choose(struct sweep *s)
+{
+	const fw_vpn top = (fw_vpn)1 << 36;
+	fw_vpn hand = s->space->trim_hand;
+	unsigned lap;
+
+	for (lap = 0; lap < 2 && s->n == 0; lap++) {
+		fw_vpn at = sweep_pass(s, hand, top);
+
+		if (s->n < s->want)
+			at = sweep_pass(s, 0, hand);
+		s->space->trim_hand = at;
+	}
+}
+
+static void sweep_flush(struct sweep *s)
+{
+	unsigned i = 0;
+
+	while (i < s->n) {
+		unsigned k = i + 1;
+
+		while (k < s->n && s->vpn[k] == s->vpn[k - 1] + 1)
+			k++;
+		fwp_tlb_flush(s->space, s->vpn[i], k - i, FW_FLUSH_DROP);
+		i = k;
+	}
+}
+
+static void sweep_evict(struct sweep *s)
+{
+	struct fw_vad *vad = NULL;
+	unsigned i;
+
+	sweep_flush(s);
+	mm_lock(s->mm, s->actor);
+	for (i = 0; i < s->n; i++) {
+		fw_vpn vpn = s->vpn[i];
+
+		if (!vad || vpn < vad->start || vpn >= vad->end)
+			vad = vad_find(s->space, vpn);
+		FW_ASSERT(vad);
+		page_evict(s->mm, vad, table_find(s->space, vpn));
+	}
+	space_resident(s->mm, s->space, -(int64_t)s->n);
+	s->mm->trims++;
+	s->mm->trim_clock++;
+	s->mm->pages_trimmed += s->n;
+	mm_unlock(s->mm);
+}
+
+unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
+			   struct fw_space *space, unsigned n)
+{
+	struct sweep s;
+
+	s.mm = mm;
+	s.actor = actor;
+	s.space = space;
+	s.want = n < BATCH ? n : BATCH;
+	s.n = 0;
+	s.force = false;
+	mm_lock(mm, actor);
+	announcers_of(mm, space, &s.who);
+	mm_unlock(mm);
+	sweep_choose(&s);
+	if (s.n > 0)
+		sweep_evict(&s);
+	return s.n;
+}
+
+void evict_range_locked(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, fw_vpn start, fw_vpn end)
+{
+	struct sweep s;
+
+	s.mm = mm;
+	s.actor = actor;
+	s.space = space;
+	s.want = BATCH;
+	s.force = true;
+	do {
+		s.n = 0;
+		start = sweep_range(&s, start, end);
+		if (s.n > 0)
+			sweep_evict(&s);
+	} while (start < end);
+}
+
+unsigned fw_trim(struct fw_mm *mm, struct fw_actor *actor,
+		 struct fw_space *space, unsigned n)
+{
+	unsigned done = 0, got;
+
+	do {
+		fw_space_lock(space, actor);
+		got = trim_space_locked(mm, actor, space, n - done);
+		fw_space_unlock(space);
+		done += got;
+	} while (got > 0 && done < n);
+	return done;
+}
