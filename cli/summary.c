@@ -137,15 +137,17 @@ static void print_page_file(const struct front *f)
 	if (t->writes)
 		fprintf(stderr, " (%.1f each)",
 			(double)t->pages_written / (double)t->writes);
-	fprintf(stderr, ", read %s pages in %s reads; %s of %s used\n",
-		count_text(t->pages_read), count_text(t->reads),
+	fprintf(stderr, "; %s of %s used\n",
 		size_text(t->slots_used << FW_PAGE_SHIFT),
 		size_text(t->slots << FW_PAGE_SHIFT));
 	if (t->pages_zero_elided)
 		fprintf(stderr,
-			"                 %s pages of zeros needed no "
-			"writing\n",
+			"                 %s pages of zeros needed no writing\n",
 			count_text(t->pages_zero_elided));
+	fprintf(stderr,
+		"  reading        %s pages in %s reads, from page file and "
+		"mapped files\n",
+		count_text(t->pages_read), count_text(t->reads));
 }
 
 static void print_rest(const struct front *f)

@@ -216,8 +216,23 @@ static bool read_link(struct front *f)
 	return true;
 }
 
+/* Kills guests until none is left; their new parent reaps them. */
+static void kill_guests(struct front *f)
+{
+	for (int i = 0; i < KILL_ROUNDS; i++) {
+		unsigned left = procs_kill(f->run, NULL);
+		uint32_t pid = f->run->main_pid;
+
+		if (!f->ended && pid && task_state(pid) && task_is_ours(pid))
+			left += !kill((pid_t)pid, SIGKILL);
+		if (!left)
+			return;
+		sleep_ns(ROUND_NS);
+	}
+}
+
 /* The system process is gone and nobody takes care of the guests. */
-static void end_guests(struct front *f)
+static void system_died(struct front *f)
 {
 	int status = 0;
 
@@ -235,19 +250,10 @@ static void end_guests(struct front *f)
 		     strsignal(WTERMSIG(status)));
 	else
 		fail(EXIT_US,
-		     "the run's system process (process %d) ended "
-		     "early. Its programs are ended as well.",
+		     "the run's system process (process %d) ended early. "
+		     "Its programs are ended as well.",
 		     (int)f->system_pid);
-	for (int i = 0; i < KILL_ROUNDS; i++) {
-		unsigned left = procs_kill(f->run, NULL);
-		uint32_t pid = f->run->main_pid;
-
-		if (pid && task_state(pid) && task_is_ours(pid))
-			left += !kill((pid_t)pid, SIGKILL);
-		if (!left)
-			return;
-		sleep_ns(ROUND_NS);
-	}
+	kill_guests(f);
 }
 
 static uint64_t now_ns(void)
@@ -276,8 +282,7 @@ void watch(struct front *f)
 		if (n > 0 && fds[1].revents)
 			read_signals(f);
 		if (n > 0 && fds[0].revents && !read_link(f)) {
-			if (!f->ended)
-				end_guests(f);
+			system_died(f);
 			return;
 		}
 		if (f->ended && timeout < 0) {
