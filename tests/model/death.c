@@ -194,7 +194,7 @@ static void die_everywhere(const struct scenario *sc)
 	ok(n > 3, "the operation has steps");
 }
 
-/* ---- scenarios ----------------------------------------------------------------- */
+/* ---- scenarios ---------------------------------------------------------- */
 
 #define WANT(expr) ok((expr) == FW_OK, #expr)
 #define AT(w) (w)->r.s->mm, (w)->victim->actor, (w)->victim->space

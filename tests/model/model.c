@@ -117,7 +117,7 @@ static uint8_t *content(struct page *p)
 		       : NULL;
 }
 
-/* ---- sections ------------------------------------------------------------- */
+/* ---- sections ----------------------------------------------------------- */
 
 static void new_section(bool file)
 {
@@ -164,7 +164,7 @@ static void op_replace_section(void)
 	new_section(false);
 }
 
-/* ---- operations ------------------------------------------------------------ */
+/* ---- operations --------------------------------------------------------- */
 
 static void model_unmap(struct space *sp, unsigned first, unsigned n)
 {
