@@ -75,6 +75,7 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 static long fork_failed(struct kthread *t, struct fw_proc *proc,
 			struct fw_space *child, long error)
 {
+	proc_forget_space(t, proc);
 	fw_space_destroy(t->p->mm, t->actor, child);
 	proc_remove(t, proc);
 	return error;
@@ -119,6 +120,10 @@ static long do_fork(struct kthread *t, struct ucontext *uc,
 
 	if (!proc)
 		return -ENOMEM;
+	if (!fw_make_room(p->mm, t->actor, mine, fw_space_fork_need(mine))) {
+		proc_remove(t, proc);
+		return -ENOMEM;
+	}
 	fw_space_lock(mine, t->actor);
 	pid = space_fork(t, proc, &child);
 	if (pid) {

@@ -122,6 +122,7 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 
 	if (dead) {
 		proc_reap_actors(t, sp->owner_pid, t->actor->id);
+		proc_forget_space(t, proc);
 		fw_space_destroy(mm, t->actor, t->p->space);
 		proc_remove(t, proc);
 	} else {

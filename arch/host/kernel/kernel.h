@@ -22,6 +22,9 @@
 #include <asm-generic/errno-base.h>
 #include <asm/errno.h>
 
+/* One image, linked at one place: no address goes through a table. */
+#pragma GCC visibility push(hidden)
+
 #include "arch/host/kernel/offsets.h"
 #include "arch/host/layout.h"
 #include "arch/host/lock.h"
@@ -217,5 +220,7 @@ void trap_restorer(void);
  * SA_NOCLDSTOP, SA_NOCLDWAIT as the guest has them) and a full mask; or
  * SIG_DFL / SIG_IGN when handler is 0 / 1. */
 long host_sigaction(int sig, uint64_t handler, uint64_t guest_flags);
+
+#pragma GCC visibility pop
 
 #endif

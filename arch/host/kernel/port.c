@@ -86,18 +86,41 @@ _Noreturn void fwp_panic(const char *message, const char *file, int line)
 	k_die(t, SIGABRT);
 }
 
+/*
+ * Posts the request while the victim is known to exist: whoever destroys a
+ * space makes its process forget it first, under the same lock.
+ */
+static bool post(struct kthread *t, struct fw_space *victim, unsigned n,
+		 uint32_t *ret_done)
+{
+	struct fw_space_port *sp = fw_space_port(victim);
+	const struct fw_proc *p;
+
+	procs_lock(t);
+	for (p = t->p->run->procs; p; p = p->next)
+		if (p->space == victim)
+			break;
+	if (p && sp->agent_pid) {
+		*ret_done = __atomic_load_n(&sp->done, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&sp->want_trim, n, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
+		fwp_wake(&sp->mail);
+	} else {
+		p = NULL;
+	}
+	procs_unlock(t);
+	return p != NULL;
+}
+
 bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 {
 	struct fw_space_port *sp = fw_space_port(victim);
 	const struct lockw_timespec timeout = { 0, LOCKW_WAIT_NS };
-	uint32_t done = __atomic_load_n(&sp->done, __ATOMIC_SEQ_CST);
+	uint32_t done;
 
 	(void)mm;
-	if (!sp->agent_pid)
+	if (!post(k_self(), victim, n, &done))
 		return false;
-	__atomic_add_fetch(&sp->want_trim, n, __ATOMIC_SEQ_CST);
-	__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
-	fwp_wake(&sp->mail);
 	lockw_futex(&sp->done, LOCKW_FUTEX_WAIT, done, &timeout);
 	return __atomic_load_n(&sp->done, __ATOMIC_SEQ_CST) != done;
 }

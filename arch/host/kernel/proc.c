@@ -61,6 +61,13 @@ struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent)
 	return p;
 }
 
+void proc_forget_space(struct kthread *t, struct fw_proc *proc)
+{
+	procs_lock(t);
+	proc->space = NULL;
+	procs_unlock(t);
+}
+
 void proc_remove(struct kthread *t, struct fw_proc *proc)
 {
 	struct fw_run *run = t->p->run;

@@ -8,6 +8,8 @@
 
 #include "arch/host/kernel/kernel.h"
 
+#pragma GCC visibility push(hidden)
+
 #define HOST_PROT_NONE 0
 #define HOST_PROT_READ 1
 #define HOST_PROT_WRITE 2
@@ -74,6 +76,8 @@ struct ucontext *kthread_copy_frame(struct kthread *to,
 struct fw_proc *proc_find(struct kthread *t, uint32_t pid);
 /* Registers a process; NULL when there is no memory. */
 struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent);
+/* Before its space is destroyed: nobody finds it any more. */
+void proc_forget_space(struct kthread *t, struct fw_proc *proc);
 void proc_remove(struct kthread *t, struct fw_proc *proc);
 /* Reaps all actors of a dead or exec'ed process but `except`. */
 void proc_reap_actors(struct kthread *t, uint32_t pid, uint32_t except);
@@ -116,5 +120,7 @@ enum fw_kind k_fault(struct kthread *t, uint64_t addr, unsigned access,
 /* oom.c */
 /* No frame can be had: ends the largest process, or this one. */
 void oom_kill(struct kthread *t);
+
+#pragma GCC visibility pop
 
 #endif
