@@ -124,6 +124,25 @@ static int init_manager(struct front *f)
 	return 0;
 }
 
+/* The program's path for the kernel half: absolute when that fits. */
+static void put_program(struct front *f)
+{
+	const char *path = f->program;
+	char *to = f->run->program;
+	size_t room = sizeof(f->run->program);
+	char folder[sizeof(f->run->program)];
+
+	strcpy(to, path);
+	if (*path == '/' || !getcwd(folder, sizeof(folder)))
+		return;
+	while (!strncmp(path, "./", 2))
+		path += 2;
+	if (strlen(folder) + strlen(path) + 2 > room)
+		return;
+	strcpy(stpcpy(stpcpy(to, strcmp(folder, "/") ? folder : ""), "/"),
+	       path);
+}
+
 static void init_run(struct front *f)
 {
 	struct fw_run *run = fw_mm_port_area(f->mm);
@@ -139,7 +158,7 @@ static void init_run(struct front *f)
 	run->max_map_count = read_number("/proc/sys/vm/max_map_count", "");
 	if (!run->max_map_count)
 		run->max_map_count = 65530;
-	strcpy(run->program, f->program);
+	put_program(f);
 }
 
 static void say(const char *line)

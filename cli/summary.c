@@ -156,7 +156,7 @@ static void print_rest(const struct front *f)
 
 	fprintf(stderr, "  trimming       %s pages in %s steps\n",
 		count_text(t->pages_trimmed), count_text(t->trims));
-	if (t->rollbacks || t->reaps || f->final.lost_agents)
+	if (t->rollbacks || f->final.lost_agents)
 		fprintf(stderr,
 			"  recovery       %s rollbacks, %s dead cleaned up, "
 			"%u agents lost\n",
