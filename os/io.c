@@ -81,6 +81,28 @@ long sys_pwrite64(struct kthread *t, struct ucontext *uc, const long a[6])
 	return io_single(t, __NR_pwrite64, a, true, true);
 }
 
+/* Programs expect as much as they have asked for. */
+long sys_getrandom(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	uint64_t len = (uint64_t)a[1], done = 0, room;
+	long args[6] = {0, 0, a[2]}, ret;
+	struct buffers b;
+
+	(void)uc;
+	do {
+		buf_init(&b, t);
+		room = buf_add(&b, (uint64_t)a[0] + done, len - done,
+			       FW_ACC_WRITE);
+		args[0] = a[0] + (long)done;
+		args[1] = (long)room;
+		ret = buf_call(&b, __NR_getrandom, args, BUF_AGAIN);
+		if (ret < 0)
+			return done ? (long)done : ret;
+		done += (uint64_t)ret;
+	} while ((uint64_t)ret == room && done < len);
+	return (long)done;
+}
+
 /* ---- vectors ------------------------------------------------------------ */
 
 /* Adds one piece at s->offset. False when it did not fit as a whole. */

@@ -36,7 +36,7 @@ os_call_fn sys_set_robust_list, sys_get_robust_list, sys_arch_prctl;
 /* io.c: reading and writing of any length */
 os_call_fn sys_read, sys_write, sys_pread64, sys_pwrite64;
 os_call_fn sys_readv, sys_writev, sys_preadv, sys_pwritev;
-os_call_fn sys_preadv2, sys_pwritev2;
+os_call_fn sys_preadv2, sys_pwritev2, sys_getrandom;
 
 /* socket.c */
 os_call_fn sys_sendto, sys_sendmsg, sys_recvmsg, sys_sendmmsg, sys_recvmmsg;
