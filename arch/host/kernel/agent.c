@@ -203,6 +203,8 @@ long agent_start(struct kthread *t)
 		kthread_free(a);
 		return -ENOMEM;
 	}
+	/* Not the guest's: who execs at once reaps all that is. */
+	a->actor->host_tid = a->actor->host_pid = 0;
 	sp->owner_pid = t->p->pid;
 	sp->agent_actor = a->actor->id;
 	HC4(__NR_rt_sigprocmask, 2, &all, &old, 8);
@@ -213,6 +215,7 @@ long agent_start(struct kthread *t)
 		kthread_free(a);
 		return pid;
 	}
+	a->actor->host_tid = a->actor->host_pid = (uint32_t)pid;
 	t->p->agent = a;
 	sp->agent_pid = (uint32_t)pid;
 	__atomic_add_fetch(&t->p->run->n_agents, 1, __ATOMIC_SEQ_CST);
