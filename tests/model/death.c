@@ -132,12 +132,46 @@ static void check_victim(struct world *w, const struct scenario *sc)
 	soft_cpu_free(heir);
 }
 
-static void bury_and_check(struct world *w, const struct scenario *sc)
+/* Whoever is running dies at his n-th step from now. */
+static void doom(struct world *w, unsigned long n)
+{
+	steps_left = n;
+	w->r.s->step_arg = w;
+	w->r.s->step_hook = step;
+}
+
+static unsigned long pardon(struct world *w)
+{
+	w->r.s->step_hook = NULL;
+	return steps_left;
+}
+
+/* The reaper may die as well, at his m-th step (0: he does not); the next one
+ * buries both. Returns whether the first one lived. */
+static bool reap(struct world *w, unsigned long m)
 {
 	struct soft *s = w->r.s;
+	struct fw_actor *reaper;
+	volatile bool lived = true;
 
-	soft_actor_died(s, w->victim->actor);
-	fw_actor_reap(s->mm, s->keeper, w->victim->actor);
+	must(fw_actor_create(s->mm, s->keeper, &reaper) == FW_OK, "a reaper");
+	if (m && setjmp(out)) {
+		lived = false;
+		soft_actor_died(s, reaper);
+		fw_actor_reap(s->mm, s->keeper, reaper);
+		fw_actor_reap(s->mm, s->keeper, w->victim->actor);
+		return lived;
+	}
+	if (m)
+		doom(w, m);
+	fw_actor_reap(s->mm, reaper, w->victim->actor);
+	pardon(w);
+	fw_actor_destroy(s->mm, s->keeper, reaper);
+	return lived;
+}
+
+static void bury_and_check(struct world *w, const struct scenario *sc)
+{
 	rig_verify(&w->r);
 	check_victim(w, sc);
 	check_others(w);
@@ -161,37 +195,64 @@ static void end(struct world *w)
 	rig_end(&w->r);
 }
 
-/* Returns whether the operation lived to its end. */
-static bool die_at(const struct scenario *sc, unsigned long n)
+struct result {
+	bool lived, reaper_lived;
+	unsigned long left; /* of the steps that were granted */
+	uint64_t rollbacks;
+};
+
+/* The victim dies at its n-th step, its reaper at his m-th. */
+static struct result die_at(const struct scenario *sc, unsigned long n,
+			    unsigned long m)
 {
 	static struct world w; /* survives the jump */
-	volatile bool lived = false;
+	static struct result result;
 
+	result = (struct result){.lived = false};
 	build(&w, sc);
-	steps_left = n;
-	w.r.s->step_arg = &w;
-	w.r.s->step_hook = step;
 	if (!setjmp(out)) {
+		doom(&w, n);
 		sc->act(&w);
-		lived = true;
-		w.r.s->step_hook = NULL;
+		result.left = pardon(&w);
+		result.lived = true;
 	}
+	soft_actor_died(w.r.s, w.victim->actor);
+	result.reaper_lived = reap(&w, m);
+	result.rollbacks = totals(&w.r).rollbacks;
 	bury_and_check(&w, sc);
 	end(&w);
-	return lived;
+	return result;
 }
 
+#define MANY 1000000ul
+
+/* Every step in turn, or with FW_LONG unset about a hundred of them. */
 static void die_everywhere(const struct scenario *sc)
 {
-	unsigned long n = 1;
+	bool all = *test_env("FW_LONG", "0") == '1';
+	struct result result = die_at(sc, MANY, 0);
+	unsigned long steps = MANY - result.left, stride, n, m, deaths = 0;
+	uint64_t rollbacks = 0;
 
-	while (!die_at(sc, n) && !test_failures() && n < 100000)
-		n++;
+	must(result.lived && steps > 3, "the operation has steps");
+	stride = all || steps < 100 ? 1 : steps / 100 | 1;
+	for (n = 1; n <= steps && !test_failures(); n += stride, deaths++) {
+		result = die_at(sc, n, 0);
+		rollbacks += result.rollbacks;
+		ok(!result.lived, "it died");
+	}
 	if (test_failures())
-		diag("it died at step %lu", n);
-	else
-		diag("%lu deaths", n - 1);
-	ok(n > 3, "the operation has steps");
+		diag("it died at step %lu of %lu", n - stride, steps);
+	stride = steps / (all ? 40 : 4) + 1;
+	for (n = stride / 2 + 1; n <= steps && !test_failures(); n += stride) {
+		for (m = 1; !test_failures(); m += all ? 1 : 5, deaths++)
+			if (die_at(sc, n, m).reaper_lived)
+				break;
+		if (test_failures())
+			diag("it died at step %lu, its reaper at %lu", n, m);
+	}
+	diag("%lu deaths, %lu rolled back", deaths, (unsigned long)rollbacks);
+	ok(rollbacks > 0, "some left something to roll back");
 }
 
 /* ---- scenarios ---------------------------------------------------------- */

@@ -518,6 +518,13 @@ static void tear_down(void)
 					 sections[i]->core);
 	is_u64(soft_verify(soft), 0, "discrepancies at the end");
 	fw_totals(soft->mm, soft->keeper, &t);
+	for (unsigned i = 0; i < FW_KIND_COUNT; i++)
+		if (t.kind_count[i])
+			diag("%8lu %s", (unsigned long)t.kind_count[i],
+			     fw_kind_text((enum fw_kind)i));
+	diag("%8lu pages read, %lu written, %lu zero",
+	     (unsigned long)t.pages_read, (unsigned long)t.pages_written,
+	     (unsigned long)t.pages_zero_elided);
 	is_u64(t.spaces + t.sections + t.tables, 0, "objects left");
 	is_u64(t.slots_used + t.committed, 0, "slots and charges left");
 	is_u64(t.modified + t.transition + t.modified_no_write, 0, "pages");
