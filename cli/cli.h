@@ -101,7 +101,7 @@ int open_stores(struct front *f);
 int start_system(struct front *f, char **main_argv);
 void watch(struct front *f);
 _Noreturn void end_like(int wait_status);
-/* run.c */
+/* run.c: the whole command line, "faultwise run ..." */
 int run_main(int argc, char **argv);
 /* summary.c */
 void print_summary(const struct front *f);

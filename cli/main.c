@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 				     "PROGRAM");
 	}
 	if (!strcmp(verb, "run"))
-		return run_main(argc - 1, argv + 1);
+		return run_main(argc, argv);
 	if (!strcmp(verb, "help"))
 		return help(argv[2]);
 	if (!strcmp(verb, "--help") || !strcmp(verb, "-h"))

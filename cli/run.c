@@ -121,7 +121,7 @@ static int finish(struct front *f)
 int run_main(int argc, char **argv)
 {
 	static struct front f;
-	int status = run_options_parse(argc, argv, &f.opt);
+	int status = run_options_parse(argc - 1, argv + 1, &f.opt);
 
 	if (status)
 		return status;
