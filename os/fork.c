@@ -175,7 +175,7 @@ static bool has_exited(long pid)
 
 	memset(&info, 0, sizeof(info));
 	/* P_PID, WEXITED | WNOHANG | WNOWAIT | __WALL */
-	return HC5(__NR_waitid, 1, pid, &info, 0x45000005, 0) != 0 ||
+	return HC5(__NR_waitid, 1, pid, &info, 0x41000005, 0) != 0 ||
 	       info.si_signo != 0;
 }
 
