@@ -122,38 +122,58 @@ static void actor_give_back(struct fw_mm *mm, struct fw_actor *a)
 	actor_unhold(mm, a);
 }
 
-static bool actor_is_listed(const struct fw_mm *mm, const struct fw_actor *a)
+/* Everything but the unfinished child, which is returned. */
+static struct fw_space *actor_strip(struct fw_mm *mm, struct fw_actor *a)
 {
-	uint32_t i;
+	struct fw_space *child = a->forking;
 
-	for (i = 0; i < mm->actor_top; i++)
-		if (mm->actor[i] == a)
-			return true;
-	return false;
+	actor_give_back(mm, a);
+	if (a->held_section) {
+		section_put(mm, a->held_section);
+		FW_SET(mm, a->held_section, NULL);
+	}
+	FW_SET(mm, a->n_announced, 0);
+	mm_checkpoint(mm);
+	return child;
+}
+
+void actor_reap_id(struct fw_mm *mm, struct fw_actor *by, uint32_t id)
+{
+	struct fw_space *child = NULL;
+	struct fw_actor *dead;
+	unsigned i;
+
+	mm_lock(mm, by);
+	/* Somebody else may be faster, at each of these steps. */
+	dead = fw_actor_by_id(mm, id);
+	if (dead) {
+		child = actor_strip(mm, dead);
+		mm->progress++;
+	}
+	if (child) {
+		/* Now it is ours to end, should we die as well. */
+		FW_SET(mm, dead->forking, NULL);
+		if (by)
+			FW_SET(mm, by->forking, child);
+	} else if (dead) {
+		actor_end(mm, dead);
+	}
+	mm->reaps += dead != NULL;
+	mm_unlock(mm);
+	for (i = 0; i < WAIT_WORDS; i++)
+		fwp_wake(&mm->wait[i]);
+	if (child) {
+		fw_space_destroy(mm, by, child);
+		actor_reap_id(mm, by, id);
+		return;
+	}
+	section_sweep(mm, by);
 }
 
 void fw_actor_reap(struct fw_mm *mm, struct fw_actor *by,
 		   struct fw_actor *dead)
 {
-	unsigned i;
-
-	mm_lock(mm, by);
-	/* Somebody else may have been faster. */
-	if (actor_is_listed(mm, dead)) {
-		actor_give_back(mm, dead);
-		if (dead->held_section) {
-			section_put(mm, dead->held_section);
-			FW_SET(mm, dead->held_section, NULL);
-		}
-		mm_checkpoint(mm);
-		actor_end(mm, dead);
-		mm->reaps++;
-		mm->progress++;
-	}
-	mm_unlock(mm);
-	for (i = 0; i < WAIT_WORDS; i++)
-		fwp_wake(&mm->wait[i]);
-	section_sweep(mm, by);
+	actor_reap_id(mm, by, dead->id);
 }
 
 struct fw_actor *fw_actor_by_id(struct fw_mm *mm, uint32_t id)

@@ -66,8 +66,7 @@ static void clone_eager(struct clone *c, fw_pte v, fw_pte *child)
 {
 	struct fw_mm *mm = c->mm;
 	struct fw_frame *f;
-	bool zero;
-	fw_pfn pfn = frame_take(mm, false, &zero);
+	fw_pfn pfn = frame_take_idle(mm);
 
 	FW_ASSERT(pfn != FW_PFN_NONE);
 	fw_memcpy(frame_data(mm, pfn), frame_data(mm, fw_pte_pfn(v)),
@@ -99,7 +98,7 @@ static void clone_valid(struct clone *c, fw_vpn vpn, fw_pte *pte,
 		FW_SET(mm, *child, pte_make_pointer(p));
 		return;
 	}
-	if (c->who.n > 0 && announced(&c->who, vpn, true)) {
+	if (announced(&c->who, vpn, true)) {
 		clone_eager(c, v, child);
 		return;
 	}
@@ -147,7 +146,11 @@ static void clone_page(struct clone *c, fw_vpn vpn, fw_pte *pte,
 /* Frames for one batch: tables, prototypes, and copies. mm lock. */
 static bool clone_room(struct clone *c)
 {
-	return frames_available(c->mm) >= 8u + (c->who.n > 0 ? BATCH : 0);
+	uint64_t need = c->who.n > 0 || c->who.all ? 8 + BATCH : 8;
+	struct fw_mm *mm = c->mm;
+
+	frames_prime(mm, need);
+	return mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE] >= need;
 }
 
 static bool clone_batch(struct clone *c, fw_vpn at, fw_vpn stop, fw_pte *pte)
@@ -184,7 +187,7 @@ static void clone_flush(struct clone *c, fw_vpn at, fw_vpn stop,
 
 	for (; at < stop; at++, pte++) {
 		bool writable = (*pte & (PTE_V | PTE_W)) == (PTE_V | PTE_W);
-		bool stays = c->who.n > 0 && announced(&c->who, at, true);
+		bool stays = announced(&c->who, at, true);
 
 		if (any && stays) {
 			fwp_tlb_flush(c->parent, lo, hi - lo, FW_FLUSH_WRPROT);
@@ -255,7 +258,7 @@ enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
 	c.mm = mm;
 	c.actor = actor;
 	c.parent = parent;
-	status = space_create_now(mm, actor, &c.child);
+	status = space_create_now(mm, actor, true, &c.child);
 	if (status != FW_OK)
 		return status;
 	c.child->ws_min = parent->ws_min;
@@ -273,6 +276,7 @@ enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
 		fw_space_destroy(mm, actor, c.child);
 		return FW_E_NOMEM;
 	}
+	actor->forking = NULL;
 	*ret_child = c.child;
 	return FW_OK;
 }

@@ -221,6 +221,7 @@ static bool plan_prepare(struct fw_plan *p)
 		p->pte = table_make(mm, p->space, p->vpn);
 		FW_ASSERT(p->pte);
 		mm_checkpoint(mm);
+		frames_prime(mm, FRAMES_EMERGENCY);
 	}
 	if (*p->pte == 0 && p->vad->section) {
 		uint64_t page = p->vad->page + (p->vpn - p->vad->start);
@@ -311,14 +312,9 @@ static enum fw_step fault_attempt(struct fw_plan *p)
 
 static enum fw_step fault_wait(struct fw_plan *p)
 {
-	struct fw_actor *owner;
-
 	p->f->collisions++;
-	if (fwp_wait(p->wait_word, p->wait_seen, p->wait_owner))
-		return FW_STEP_AGAIN;
-	owner = fw_actor_by_id(p->mm, p->wait_owner);
-	if (owner)
-		fw_actor_reap(p->mm, p->actor, owner);
+	if (!fwp_wait(p->wait_word, p->wait_seen, p->wait_owner))
+		actor_reap_id(p->mm, p->actor, p->wait_owner);
 	return FW_STEP_AGAIN;
 }
 

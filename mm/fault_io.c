@@ -216,8 +216,9 @@ enum fw_step fault_read(struct fw_plan *p)
 		if (!p->section || p->fault_page - p->page < good)
 			return FW_STEP_AGAIN;
 		status = FW_E_EOF;
-	} else if (p->n_read > 1) {
-		/* Only the page that was asked for may fail the fault. */
+	} else if (!p->single) {
+		/* Only the page that was asked for may fail the fault, and
+		 * only if it still is what is mapped there. */
 		p->single = true;
 		return FW_STEP_AGAIN;
 	}

@@ -25,6 +25,7 @@
  *   ZEROED FREE ACTIVE      frame_take*            a page, table or slab
  *   STANDBY     ACTIVE      frame_take*            repurposed; *pte gets
  *                                                  `original` back first
+ *   STANDBY     FREE        frames_prime           the same, by way of ACTIVE
  *   ACTIVE      TRANSITION  fault_io.c             a read begins
  *   TRANSITION  STANDBY     frame_read_done        a read ends well
  *   TRANSITION  FREE        frame_read_done        ... or badly
@@ -106,13 +107,13 @@ static void frame_repurpose(struct fw_mm *mm, struct fw_frame *f)
 static void frame_reset(struct fw_mm *mm, struct fw_frame *f,
 			enum frame_type type)
 {
-	FW_SET(mm, f->pte, NULL);
-	FW_SET(mm, f->original, 0);
-	FW_SET(mm, f->share, 0);
-	FW_SET(mm, f->flags, 0);
-	FW_SET(mm, f->type, type);
-	FW_SET(mm, f->prio, STANDBY_NORMAL);
-	FW_SET(mm, f->owner, 0);
+	FW_PUT(mm, f->pte, NULL);
+	FW_PUT(mm, f->original, 0);
+	FW_PUT(mm, f->share, 0);
+	FW_PUT(mm, f->flags, 0);
+	FW_PUT(mm, f->type, type);
+	FW_PUT(mm, f->prio, STANDBY_NORMAL);
+	FW_PUT(mm, f->owner, 0);
 }
 
 static bool frame_takable(const struct fw_mm *mm, fw_pfn pfn)
@@ -147,15 +148,42 @@ static fw_pfn frame_standby_head(const struct fw_mm *mm)
 	return FW_PFN_NONE;
 }
 
+void frames_prime_slow(struct fw_mm *mm, uint64_t n)
+{
+	while (mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE] < n) {
+		fw_pfn pfn = frame_standby_head(mm);
+
+		if (pfn == FW_PFN_NONE)
+			return;
+		frame_repurpose(mm, frame_at(mm, pfn));
+		frame_free(mm, frame_at(mm, pfn));
+		mm_checkpoint(mm);
+	}
+}
+
+/* Free frames are kept back for those who must fill them at once. */
 fw_pfn frame_take(struct fw_mm *mm, bool want_zero, bool *ret_zero)
 {
-	fw_pfn pfn = block_find_single(mm, want_zero);
+	uint64_t idle = mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE];
+	fw_pfn pfn = FW_PFN_NONE;
 
+	if (idle <= FRAMES_EMERGENCY)
+		pfn = frame_standby_head(mm);
+	if (pfn == FW_PFN_NONE)
+		pfn = block_find_single(mm, want_zero);
 	if (pfn == FW_PFN_NONE)
 		pfn = frame_standby_head(mm);
 	if (pfn == FW_PFN_NONE)
 		return pfn;
 	return frame_take_this(mm, pfn, ret_zero);
+}
+
+fw_pfn frame_take_idle(struct fw_mm *mm)
+{
+	fw_pfn pfn = block_find_single(mm, false);
+	bool zero;
+
+	return pfn == FW_PFN_NONE ? pfn : frame_take_this(mm, pfn, &zero);
 }
 
 fw_pfn frame_take_free(struct fw_mm *mm)
@@ -196,11 +224,12 @@ fw_pfn frame_take_in(struct fw_mm *mm, struct frame_cluster *c,
 
 fw_pfn frame_take_core(struct fw_mm *mm, enum frame_type type)
 {
+	fw_pfn pfn = block_find_single(mm, true);
 	bool zero;
-	fw_pfn pfn = frame_take(mm, true, &zero);
 
 	if (pfn == FW_PFN_NONE)
 		return pfn;
+	frame_take_this(mm, pfn, &zero);
 	if (!zero)
 		fw_memzero(frame_data(mm, pfn), FW_PAGE_SIZE);
 	FW_SET(mm, frame_at(mm, pfn)->type, type);

@@ -37,13 +37,17 @@ struct fw_undo {
 
 #define fw_barrier() __asm__ volatile("" ::: "memory")
 
-void journal_log(struct fw_mm *mm, void *target);
-
 /* Stores `value` in `lvalue`, undoably. Wants the mm lock. */
 #define FW_SET(mm, lvalue, value)                                \
 	do {                                                     \
 		journal_log((mm), &(lvalue));                    \
 		(lvalue) = (__typeof__(lvalue))(value);          \
+	} while (0)
+/* The same, where the value is often there already. */
+#define FW_PUT(mm, lvalue, value)                                \
+	do {                                                     \
+		if ((lvalue) != (value))                         \
+			FW_SET(mm, lvalue, value);               \
 	} while (0)
 #define FW_ADD(mm, lvalue, delta) FW_SET(mm, lvalue, (lvalue) + (delta))
 #define FW_SUB(mm, lvalue, delta) FW_SET(mm, lvalue, (lvalue) - (delta))

@@ -72,27 +72,6 @@ void *fw_mm_port_area(struct fw_mm *mm)
 	return mm->port_area;
 }
 
-static inline void journal_add(struct fw_mm *mm, void *target)
-{
-	uint32_t n = mm->undo_count;
-	uintptr_t at = (uintptr_t)target & ~(uintptr_t)7;
-
-	FW_ASSERT(n < FW_UNDO_MAX);
-	mm->undo[n].at = (fw_word *)at;
-	mm->undo[n].old = *mm->undo[n].at;
-	fw_barrier();
-	*(volatile uint32_t *)&mm->undo_count = n + 1;
-	fw_barrier();
-}
-
-void journal_log(struct fw_mm *mm, void *target)
-{
-	journal_add(mm, target);
-#ifdef FW_STEP
-	fwp_step(mm);
-#endif
-}
-
 static void journal_rollback(struct fw_mm *mm)
 {
 	uint32_t n = mm->undo_count;
@@ -111,6 +90,7 @@ void mm_lock(struct fw_mm *mm, const struct fw_actor *actor)
 	if (fwp_lock(&mm->lock, actor_id(actor)))
 		journal_rollback(mm);
 	FW_ASSERT(mm->undo_count == 0);
+	frames_prime(mm, FRAMES_EMERGENCY);
 }
 
 void mm_checkpoint(struct fw_mm *mm)

@@ -168,6 +168,23 @@ struct fw_mm {
 	uint32_t actor_generation[ACTOR_MAX];  /* (M) */
 };
 
+/* Saves the word that holds *target; see journal.h. */
+static inline void journal_log(struct fw_mm *mm, void *target)
+{
+	uint32_t n = mm->undo_count;
+	fw_word *at = (fw_word *)((uintptr_t)target & ~(uintptr_t)7);
+
+	FW_ASSERT(n < FW_UNDO_MAX);
+	mm->undo[n].at = at;
+	mm->undo[n].old = *at;
+	fw_barrier();
+	*(volatile uint32_t *)&mm->undo_count = n + 1;
+	fw_barrier();
+#ifdef FW_STEP
+	fwp_step(mm);
+#endif
+}
+
 /* ---- mm.c: the lock -------------------------------------------------- */
 
 void mm_lock(struct fw_mm *mm, const struct fw_actor *actor); /* no lock */
@@ -225,10 +242,24 @@ fw_pfn frame_take(struct fw_mm *mm, bool want_zero, bool *ret_zero);
 /* The same for page `index` (0..15) of a block of pages. */
 fw_pfn frame_take_in(struct fw_mm *mm, struct frame_cluster *c,
 		     unsigned index, bool want_zero, bool *ret_zero);
+/* A free or zeroed frame, which may be filled at once, or FW_PFN_NONE. */
+fw_pfn frame_take_idle(struct fw_mm *mm);
 /* A free frame that is not zeroed, or FW_PFN_NONE. */
 fw_pfn frame_take_free(struct fw_mm *mm);
 /* A zeroed frame for the core itself, of the given type. */
 fw_pfn frame_take_core(struct fw_mm *mm, enum frame_type type);
+/*
+ * Sees to it that n frames are free or zeroed, as far as standby goes. Only
+ * those may be filled in the critical section that takes them: a standby
+ * frame's old content must be there again if the section is undone. At
+ * consistent points only; mm_lock() does it for FRAMES_EMERGENCY.
+ */
+void frames_prime_slow(struct fw_mm *mm, uint64_t n);
+static inline void frames_prime(struct fw_mm *mm, uint64_t n)
+{
+	if (mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE] < n)
+		frames_prime_slow(mm, n);
+}
 void frame_free(struct fw_mm *mm, struct fw_frame *f);
 void frame_free_zeroed(struct fw_mm *mm, struct fw_frame *f);
 /* Forgets the slot in `original`, unless it is being written just now. */
@@ -313,10 +344,10 @@ void space_resident(struct fw_mm *mm, struct fw_space *space, int64_t delta);
 
 /* ---- space.c -------------------------------------------------------------- */
 
-/* As fw_space_create(), but does not wait for frames. No locks, or the space
- * lock of another space. */
+/* As fw_space_create(), but does not wait for frames; `forking` notes it in
+ * the actor's record. No locks, or the space lock of another space. */
 enum fw_status space_create_now(struct fw_mm *mm, struct fw_actor *actor,
-				struct fw_space **ret_space);
+				bool forking, struct fw_space **ret_space);
 
 /* ---- section.c ------------------------------------------------------------ */
 
@@ -353,6 +384,8 @@ enum held_kind { HELD_NONE, HELD_RESERVED, HELD_READ, HELD_WRITE };
 void actor_hold(struct fw_mm *mm, struct fw_actor *a, enum held_kind kind,
 		const fw_pfn *pfn, unsigned n);
 void actor_unhold(struct fw_mm *mm, struct fw_actor *a);
+/* fw_actor_reap() for an actor that may be gone already. No locks. */
+void actor_reap_id(struct fw_mm *mm, struct fw_actor *by, uint32_t id);
 static inline uint32_t actor_id(const struct fw_actor *a)
 {
 	return a ? a->id : 0;

@@ -32,14 +32,24 @@ bool range_valid(const struct fw_space *space, fw_addr start, uint64_t len,
 	       start + len > start && ret->end <= space->user_top;
 }
 
-/* Drops up to 64 PTEs from one table. */
-static unsigned drop_batch(struct fw_mm *mm, fw_pte *pte, unsigned n)
+/* Drops up to 64 PTEs of one table. A page takes up to some 60 entries of the
+ * journal: checkpoint in time. */
+static void drop_batch(struct fw_mm *mm, struct fw_space *space, fw_pte *pte,
+		       unsigned n)
 {
 	unsigned i, valid = 0;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		if (pte[i] == 0)
+			continue;
 		valid += page_drop(mm, pte + i);
-	return valid;
+		if (mm->undo_count < FW_UNDO_MAX / 4)
+			continue;
+		space_resident(mm, space, -(int64_t)valid);
+		mm_checkpoint(mm);
+		valid = 0;
+	}
+	space_resident(mm, space, -(int64_t)valid);
 }
 
 void range_drop(struct fw_mm *mm, struct fw_actor *actor,
@@ -55,12 +65,10 @@ void range_drop(struct fw_mm *mm, struct fw_actor *actor,
 	mm_lock(mm, actor);
 	while (pte) {
 		fw_vpn stop = (at | (BATCH - 1)) + 1;
-		unsigned valid;
 
 		if (stop > end)
 			stop = end;
-		valid = drop_batch(mm, pte, (unsigned)(stop - at));
-		space_resident(mm, space, -(int64_t)valid);
+		drop_batch(mm, space, pte, (unsigned)(stop - at));
 		mm_breathe(mm, actor);
 		at = stop;
 		pte = table_next(space, &at, end);

@@ -198,14 +198,37 @@ void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
 		section_sweep(mm, actor);
 }
 
+/* The pages of [page, end) that nobody maps are gone: should the section grow
+ * again, they read as zero. */
+static void section_cut(struct fw_mm *mm, const struct fw_actor *actor,
+			struct fw_section *s, uint64_t page, uint64_t end)
+{
+	for (; page < end; page++) {
+		struct fw_proto *p = section_proto(mm, s, page, false);
+
+		if (!p)
+			page |= PROTO_CHUNK - 1;
+		else if (p->pte != 0 && !pte_is_valid(p->pte))
+			proto_clear(mm, p);
+		mm_checkpoint(mm);
+		if (page % 64 == 63)
+			mm_breathe(mm, actor);
+	}
+}
+
 enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
 				 struct fw_section *section, uint64_t pages)
 {
+	uint64_t old;
+
 	if (section->is_file || pages >= (uint64_t)1 << 44)
 		return FW_E_INVAL;
 	mm_lock(mm, actor);
-	FW_SET(mm, mm->committed, mm->committed - section->pages + pages);
+	old = section->pages;
+	FW_SET(mm, mm->committed, mm->committed - old + pages);
 	FW_SET(mm, section->pages, pages);
+	mm_checkpoint(mm);
+	section_cut(mm, actor, section, pages, old);
 	mm_unlock(mm);
 	return FW_OK;
 }

@@ -33,12 +33,14 @@ static struct fw_space *space_make(struct fw_mm *mm)
 }
 
 enum fw_status space_create_now(struct fw_mm *mm, struct fw_actor *actor,
-				struct fw_space **ret_space)
+				bool forking, struct fw_space **ret_space)
 {
 	struct fw_space *s;
 
 	mm_lock(mm, actor);
 	s = space_make(mm);
+	if (s && forking)
+		FW_SET(mm, actor->forking, s);
 	mm_unlock(mm);
 	if (!s)
 		return FW_E_NOMEM;
@@ -52,7 +54,7 @@ enum fw_status fw_space_create(struct fw_mm *mm, struct fw_actor *actor,
 	unsigned round = 0;
 	uint32_t trimmed = 0;
 
-	while (space_create_now(mm, actor, ret_space) != FW_OK)
+	while (space_create_now(mm, actor, false, ret_space) != FW_OK)
 		if (!reclaim(mm, actor, NULL, 8, round++, &trimmed))
 			return FW_E_NOMEM;
 	return FW_OK;
@@ -104,9 +106,22 @@ void fw_space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 	if (space->next)
 		FW_SET(mm, space->next->prev, space->prev);
 	FW_SUB(mm, mm->n_spaces, 1);
+	if (actor && actor->forking == space)
+		FW_SET(mm, actor->forking, NULL);
 	frame_free(mm, frame_at(mm, space->root));
 	pool_free(mm, space, sizeof(*space));
 	mm->progress++;
 	mm_unlock(mm);
 	section_sweep(mm, actor);
+}
+
+void fw_space_each(struct fw_mm *mm, struct fw_actor *by,
+		   void (*visit)(struct fw_space *, void *), void *arg)
+{
+	struct fw_space *s;
+
+	mm_lock(mm, by);
+	for (s = mm->spaces; s; s = s->next)
+		visit(s, arg);
+	mm_unlock(mm);
 }

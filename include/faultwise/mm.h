@@ -66,6 +66,7 @@ struct fw_actor {
 	struct fw_range announced[FW_MAX_ANNOUNCE];
 	fw_pfn held[FW_MAX_ACTOR_FRAMES];
 	struct fw_section *held_section; /* referenced while it is read */
+	struct fw_space *forking; /* child that a fork has not finished */
 	uint64_t fault_count[FW_KIND_COUNT];  /* (own writes only) */
 	uint64_t fault_ticks[FW_KIND_COUNT];  /* (P) time, port's ticks */
 	uint64_t pages_count[FW_KIND_COUNT];  /* pages made valid, by kind */
@@ -211,6 +212,10 @@ enum fw_status fw_space_create(struct fw_mm *mm, struct fw_actor *actor,
  */
 void fw_space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 		      struct fw_space *space);
+/* Calls visit for each space (under the mm lock; must not block). One whose
+ * port record was never filled in belongs to an actor that died early. */
+void fw_space_each(struct fw_mm *mm, struct fw_actor *by,
+		   void (*visit)(struct fw_space *, void *), void *arg);
 void fw_space_lock(struct fw_space *space, struct fw_actor *actor);
 void fw_space_unlock(struct fw_space *space);
 /*
