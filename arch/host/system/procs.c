@@ -171,8 +171,9 @@ static bool long_dead(const struct seen *s)
 }
 
 struct collect {
-	uint32_t pid, agent, n;
-	uint32_t system; /* whose actors are not dead */
+	bool all;
+	uint32_t pid, agent, n; /* pid, agent: 0 for none */
+	uint32_t system;	/* whose actors are not dead */
 	struct fw_actor *found[32];
 };
 
@@ -182,16 +183,17 @@ static void collect_actor(struct fw_actor *actor, void *arg)
 
 	if (actor->host_pid == c->system || c->n == 32)
 		return;
-	if (!c->pid || actor->host_pid == c->pid ||
+	if (c->all || (c->pid && actor->host_pid == c->pid) ||
 	    (c->agent && actor->host_pid == c->agent))
 		c->found[c->n++] = actor;
 }
 
-/* Reaps the actors of two dead processes, or with pid 0 all but our own. */
+/* Reaps the actors of two dead processes; with both 0, all but our own. */
 static void reap_actors(struct fw_mm *mm, struct fw_actor *actor, uint32_t pid,
 			uint32_t agent)
 {
 	struct collect c = {
+		.all = !pid && !agent,
 		.pid = pid,
 		.agent = agent,
 		.system = actor->host_pid,
@@ -254,7 +256,8 @@ static void destroy_space(struct fw_mm *mm, struct fw_run *run,
 {
 	uint32_t agent = fw_space_port(space)->agent_pid;
 
-	reap_actors(mm, actor, pid, agent);
+	if (pid || agent)
+		reap_actors(mm, actor, pid, agent);
 	fw_space_destroy(mm, actor, space);
 	forget_space(run, actor, space);
 	if (agent)
