@@ -18,7 +18,8 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u
 #endif
-#define MAX_FD 1024 /* select(2) of a guest is not to meet ours below */
+#define USUAL_FD 1024 /* where the run's descriptors end if possible */
+#define MOST_FD 65536
 
 extern const unsigned char fw_kernel_image[], fw_kernel_image_end[];
 
@@ -264,26 +265,34 @@ static bool range_free(unsigned first)
 	return true;
 }
 
+/* The highest free range below `top`. */
+static bool choose_below(struct front *f, unsigned top)
+{
+	while (top >= 2 * FW_FD_COUNT) {
+		f->fd_first = top - FW_FD_COUNT;
+		if (range_free(f->fd_first))
+			return true;
+		top -= FW_FD_COUNT;
+	}
+	return false;
+}
+
 /*
- * The highest range that is free below the limit: the guest inherits what
- * this process has open, and gets its own descriptors from below.
+ * The guest inherits what this process has open, and gets descriptors of its
+ * own from below: ours go to a high place that is free.
  */
 int choose_descriptors(struct front *f)
 {
 	struct rlimit limit;
-	unsigned top = MAX_FD;
+	unsigned most;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < top)
-		top = (unsigned)limit.rlim_cur;
-	while (top >= 2 * FW_FD_COUNT) {
-		f->fd_first = top - FW_FD_COUNT;
-		if (range_free(f->fd_first))
-			return 0;
-		top -= FW_FD_COUNT;
-	}
+	most = limit.rlim_cur < MOST_FD ? (unsigned)limit.rlim_cur : MOST_FD;
+	if (choose_below(f, most < USUAL_FD ? most : USUAL_FD) ||
+	    choose_below(f, most))
+		return 0;
 	return fail(EXIT_US,
-		    "too few descriptors are free below %llu: a run wants %d "
+		    "too few descriptors are free below %u: a run wants %d "
 		    "in a row. Raise ulimit -n.",
-		    (unsigned long long)limit.rlim_cur, FW_FD_COUNT);
+		    most, FW_FD_COUNT);
 }
