@@ -195,6 +195,24 @@ static void read_finish(struct fw_plan *p, unsigned good)
 		section_sweep(mm, p->actor);
 }
 
+/* Whether what could not be read still is what is mapped there: another
+ * thread may have unmapped the view, and the port closed its file. */
+static bool read_matters(struct fw_plan *p)
+{
+	struct fw_vad *vad;
+	bool same;
+
+	if (!p->section)
+		return true;
+	fw_space_lock(p->space, p->actor);
+	vad = vad_find(p->space, p->vpn);
+	same = vad && vad->section == p->section &&
+	       vad->cookie == p->cookie &&
+	       vad->page + (p->vpn - vad->start) == p->fault_page;
+	fw_space_unlock(p->space);
+	return same;
+}
+
 enum fw_step fault_read(struct fw_plan *p)
 {
 	enum fw_status status;
@@ -216,9 +234,8 @@ enum fw_step fault_read(struct fw_plan *p)
 		if (!p->section || p->fault_page - p->page < good)
 			return FW_STEP_AGAIN;
 		status = FW_E_EOF;
-	} else if (!p->single) {
-		/* Only the page that was asked for may fail the fault, and
-		 * only if it still is what is mapped there. */
+	} else if (p->n_read > 1 || !read_matters(p)) {
+		/* Only the page that was asked for may fail the fault. */
 		p->single = true;
 		return FW_STEP_AGAIN;
 	}

@@ -69,7 +69,9 @@ static void vad_protect(struct fw_mm *mm, struct fw_actor *actor,
 
 	if (prot == 0) {
 		evict_range_locked(mm, actor, space, vad->start, vad->end);
-	} else if (taken & (FW_PROT_R | FW_PROT_X)) {
+	} else if (taken & FW_PROT_R || (vad->prot ^ prot) & FW_PROT_X) {
+		/* Gaining X as well: what is cached does not say whether it
+		 * may be executed. */
 		range_flush(space, vad, FW_FLUSH_DROP);
 		lost = FW_PTE_CACHED | FW_PTE_CACHED_W;
 	} else if (taken) {
