@@ -127,7 +127,8 @@ static unsigned file_run(const struct fw_plan *p, uint64_t page,
 	if (block < p->vad->page)
 		block = p->vad->page;
 	if (!p->single && !(p->vad->flags & FW_VADF_RANDOM)) {
-		while (lo > block && pte_is_pointer((mid - (page - lo) - 1)->pte))
+		while (lo > block &&
+		       pte_is_pointer((mid - (page - lo) - 1)->pte))
 			lo--;
 		while (hi < end && pte_is_pointer(mid[hi - page].pte))
 			hi++;

@@ -185,7 +185,7 @@ static inline void journal_log(struct fw_mm *mm, void *target)
 #endif
 }
 
-/* ---- mm.c: the lock -------------------------------------------------- */
+/* ---- mm.c: the lock ------------------------------------------------------ */
 
 void mm_lock(struct fw_mm *mm, const struct fw_actor *actor); /* no lock */
 void mm_unlock(struct fw_mm *mm);
@@ -198,7 +198,7 @@ void fw_memzero(void *to, size_t n);
 void fw_memcpy(void *to, const void *from, size_t n);
 bool fw_page_is_zero(const void *page);
 
-/* ---- frame.c ---------------------------------------------------------- */
+/* ---- frame.c ------------------------------------------------------------- */
 
 static inline struct fw_frame *frame_at(struct fw_mm *mm, fw_pfn pfn)
 {
@@ -273,7 +273,7 @@ void frame_unshare(struct fw_mm *mm, struct fw_frame *f, bool dirty,
 void frame_mark_dirty(struct fw_mm *mm, struct fw_frame *f);
 uint32_t *frame_wait_word(struct fw_mm *mm, fw_pfn pfn);
 
-/* ---- block.c, list.c --------------------------------------------------- */
+/* ---- block.c, list.c ----------------------------------------------------- */
 
 void block_put(struct fw_mm *mm, fw_pfn pfn, bool zeroed);
 void block_get(struct fw_mm *mm, fw_pfn pfn);
@@ -288,14 +288,14 @@ bool block_has(const struct fw_mm *mm, fw_pfn pfn);
 void list_push(struct fw_mm *mm, struct fw_list *l, struct fw_frame *f);
 void list_remove(struct fw_mm *mm, struct fw_list *l, struct fw_frame *f);
 
-/* ---- pool.c ------------------------------------------------------------ */
+/* ---- pool.c -------------------------------------------------------------- */
 
 /* Zeroed memory of `size` <= 4096 bytes, or a prototype; or NULL. */
 void *pool_alloc(struct fw_mm *mm, size_t size);
 void pool_free(struct fw_mm *mm, void *p, size_t size);
 size_t pool_class_size(unsigned class);
 
-/* ---- table.c: page tables of a space ------------------------------------ */
+/* ---- table.c: page tables of a space ------------------------------------- */
 
 fw_pte *table_find(struct fw_space *space, fw_vpn vpn);
 /* The PTE of vpn, tables made as needed; NULL when frames are short. */
@@ -327,7 +327,7 @@ struct fw_vad *vad_duplicate(struct fw_mm *mm, struct fw_space *to_space,
 			     const struct fw_vad *vad, fw_vpn to);
 uint64_t vad_charge(const struct fw_vad *vad, uint64_t pages);
 
-/* ---- page.c: one page of a space ------------------------------------------ */
+/* ---- page.c: one page of a space ----------------------------------------- */
 
 /* The valid PTE of a page of this region. */
 fw_pte page_pte(const struct fw_vad *vad, fw_pfn pfn, bool proto, bool dirty);
@@ -342,14 +342,14 @@ void proto_unref(struct fw_mm *mm, struct fw_proto *p);
 void proto_clear(struct fw_mm *mm, struct fw_proto *p);
 void space_resident(struct fw_mm *mm, struct fw_space *space, int64_t delta);
 
-/* ---- space.c -------------------------------------------------------------- */
+/* ---- space.c ------------------------------------------------------------- */
 
 /* As fw_space_create(), but does not wait for frames; `forking` notes it in
  * the actor's record. No locks, or the space lock of another space. */
 enum fw_status space_create_now(struct fw_mm *mm, struct fw_actor *actor,
 				bool forking, struct fw_space **ret_space);
 
-/* ---- section.c ------------------------------------------------------------ */
+/* ---- section.c ----------------------------------------------------------- */
 
 /* The prototype of a page, or NULL (no chunk; with `make`: frames short). */
 struct fw_proto *section_proto(struct fw_mm *mm, struct fw_section *s,
@@ -360,7 +360,7 @@ bool section_put(struct fw_mm *mm, struct fw_section *s);
 /* Takes down sections without references. No locks. */
 void section_sweep(struct fw_mm *mm, const struct fw_actor *actor);
 
-/* ---- pfile.c --------------------------------------------------------------- */
+/* ---- pfile.c ------------------------------------------------------------- */
 
 /* A run of up to n adjacent slots; 0 when full. */
 unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
@@ -371,13 +371,13 @@ bool slot_is_used(const struct fw_mm *mm, unsigned file, uint64_t slot);
 void pfile_grow(struct fw_mm *mm);
 uint64_t pfile_slots(const struct fw_mm *mm);
 
-/* ---- commit.c ---------------------------------------------------------------- */
+/* ---- commit.c ------------------------------------------------------------ */
 
 uint64_t commit_limit(const struct fw_mm *mm);
 bool commit_allows(const struct fw_mm *mm, uint64_t pages, uint32_t flags);
 void commit_charge(struct fw_mm *mm, struct fw_space *space, int64_t pages);
 
-/* ---- actor.c ------------------------------------------------------------------ */
+/* ---- actor.c ------------------------------------------------------------- */
 
 enum held_kind { HELD_NONE, HELD_RESERVED, HELD_READ, HELD_WRITE };
 
@@ -391,7 +391,7 @@ static inline uint32_t actor_id(const struct fw_actor *a)
 	return a ? a->id : 0;
 }
 
-/* ---- announce.c ------------------------------------------------------------------ */
+/* ---- announce.c ---------------------------------------------------------- */
 
 /* Who announces pages of a space: a snapshot, good while its lock is held. */
 #define ANNOUNCERS_MAX 32
@@ -404,14 +404,14 @@ void announcers_of(struct fw_mm *mm, const struct fw_space *space,
 		   struct announcers *ret);
 bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only);
 
-/* ---- fault_io.c: the end of a read --------------------------------------------- */
+/* ---- fault_io.c: the end of a read --------------------------------------- */
 
 /* A frame whose read ended: standby when it has good content. */
 void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good);
 /* A frame whose write ended. */
 void frame_write_done(struct fw_mm *mm, struct fw_frame *f, bool good);
 
-/* ---- wset.c, reclaim.c ------------------------------------------------------------- */
+/* ---- wset.c, reclaim.c --------------------------------------------------- */
 
 /* Space lock held, mm lock not. */
 unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
@@ -428,7 +428,7 @@ bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		   struct fw_space *space, uint32_t *trimmed);
 
-/* ---- region.c ------------------------------------------------------------------------ */
+/* ---- region.c ------------------------------------------------------------ */
 
 /* Drops all pages of [start, end) of the space; space lock held (or nobody
  * runs in it), mm lock not. */

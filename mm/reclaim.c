@@ -14,7 +14,7 @@
 #define SMALL_SPACE 64	 /* pages a space may keep while others have more */
 #define ROUNDS_MAX 200	 /* of trying, before a need is given up */
 #define ROUNDS_IDLE 10	 /* of those in which nothing at all could be done */
-#define TOUCH_AHEAD 1024 /* frames to have touched ahead of their use */
+#define TOUCH_AHEAD 1024 /* frames touched ahead of their use */
 
 uint64_t reclaim_low(const struct fw_mm *mm)
 {

@@ -197,7 +197,7 @@ enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
 	return status;
 }
 
-/* ---- moving ------------------------------------------------------------ */
+/* ---- moving -------------------------------------------------------------- */
 
 static void page_move(struct fw_mm *mm, fw_pte *from, fw_pte *to)
 {

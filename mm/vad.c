@@ -203,7 +203,8 @@ struct fw_vad *vad_split(struct fw_mm *mm, struct fw_space *space,
 	if (!upper)
 		return NULL;
 	fw_memcpy((char *)upper + sizeof(fw_word),
-		  (char *)vad + sizeof(fw_word), sizeof(*vad) - sizeof(fw_word));
+		  (char *)vad + sizeof(fw_word),
+		  sizeof(*vad) - sizeof(fw_word));
 	upper->start = at;
 	upper->page = vad->page + (at - vad->start);
 	if (upper->stack_low < at)

@@ -74,7 +74,7 @@ static void expect(struct verify *v, const char *what, uint64_t is,
 		complain(v, what, is, should);
 }
 
-/* ---- what a PTE or prototype says -------------------------------------- */
+/* ---- what a PTE or prototype says ---------------------------------------- */
 
 static uint64_t slot_hash(unsigned file, uint64_t slot)
 {
@@ -179,7 +179,7 @@ static void pte_visit(struct verify *v, fw_vpn vpn, fw_pte *pte)
 		slot_seen(v, *pte);
 }
 
-/* ---- spaces --------------------------------------------------------------- */
+/* ---- spaces -------------------------------------------------------------- */
 
 static void table_visit(struct verify *v, fw_pfn table, unsigned level,
 			fw_vpn base)
@@ -244,7 +244,7 @@ static void spaces_visit(struct verify *v)
 	expect(v, "spaces", v->mm->n_spaces, n);
 }
 
-/* ---- prototypes ----------------------------------------------------------- */
+/* ---- prototypes ---------------------------------------------------------- */
 
 static void dir_visit(struct verify *v, const struct fw_section *s, void *dir,
 		      uint32_t depth)
@@ -310,7 +310,7 @@ static void clones_visit(struct verify *v, bool check)
 	}
 }
 
-/* ---- frames ---------------------------------------------------------------- */
+/* ---- frames -------------------------------------------------------------- */
 
 static void list_visit(struct verify *v, const struct fw_list *l,
 		       enum frame_state state, unsigned prio)
@@ -476,7 +476,7 @@ static void blocks_visit(struct verify *v)
 	expect(v, "blocks on lists", n, listed);
 }
 
-/* ---- slots ------------------------------------------------------------------ */
+/* ---- slots --------------------------------------------------------------- */
 
 static void slots_visit(struct verify *v)
 {
