@@ -60,6 +60,25 @@ long sys_close_range(struct kthread *t, struct ucontext *uc, const long a[6])
 
 /* ---- the program's own name --------------------------------------------- */
 
+void os_exe_name(struct kthread *t, long fd, const char *otherwise)
+{
+	char link[32] = "/proc/self/fd/", digits[12];
+	size_t at = k_strlen(link), n = 0;
+	long len;
+
+	do
+		digits[n++] = (char)('0' + fd % 10);
+	while (fd /= 10);
+	while (n)
+		link[at++] = digits[--n];
+	link[at] = 0;
+	len = HC3(__NR_readlink, link, t->p->exe, sizeof(t->p->exe) - 1);
+	if (len > 0 && t->p->exe[0] == '/')
+		t->p->exe[len] = 0;
+	else
+		memcpy(t->p->exe, otherwise, k_strlen(otherwise) + 1);
+}
+
 /* readlink of /proc/self/exe answers with the guest's program. */
 static long exe_link(struct kthread *t, uint64_t to, long size)
 {

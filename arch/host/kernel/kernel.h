@@ -209,6 +209,10 @@ void os_signal(struct kthread *t, struct ucontext *uc, const siginfo_t *info);
  * guest's initial state: everything default but `ignored`. */
 void os_signals_init(struct kthread *t, uint64_t mask, uint64_t ignored);
 
+/* Notes what /proc/self/exe is to say: the file open as `fd`, or `otherwise`
+ * when the host cannot tell its path. */
+void os_exe_name(struct kthread *t, long fd, const char *otherwise);
+
 /* Installs the seccomp filter (once per run, in the first guest). */
 long os_filter_install(struct kthread *t);
 

@@ -201,6 +201,7 @@ static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
 	if (K_IS_ERR(fd))
 		return fd;
 	r = elf_load(t, fd, im);
+	os_exe_name(t, fd, p->proc->exec_path);
 	HC1(__NR_close, fd);
 	if (r)
 		return r;
@@ -211,7 +212,6 @@ static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
 			FW_VADF_STACK);
 	if (r)
 		return r;
-	memcpy(p->exe, p->proc->exec_path, sizeof(p->proc->exec_path));
 	return elf_stack(t, im, &start.hs, p->proc->exec_name, ret_sp);
 }
 
