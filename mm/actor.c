@@ -161,7 +161,7 @@ void actor_reap_id(struct fw_mm *mm, struct fw_actor *by, uint32_t id)
 	mm->reaps += dead != NULL;
 	mm_unlock(mm);
 	for (i = 0; i < WAIT_WORDS; i++)
-		fwp_wake(&mm->wait[i]);
+		mm_wake(mm, &mm->wait[i]);
 	if (child) {
 		fw_space_destroy(mm, by, child);
 		actor_reap_id(mm, by, id);

@@ -313,7 +313,7 @@ static enum fw_step fault_attempt(struct fw_plan *p)
 static enum fw_step fault_wait(struct fw_plan *p)
 {
 	p->f->collisions++;
-	if (!fwp_wait(p->wait_word, p->wait_seen, p->wait_owner))
+	if (!mm_wait(p->mm, p->wait_word, p->wait_seen, p->wait_owner))
 		actor_reap_id(p->mm, p->actor, p->wait_owner);
 	return FW_STEP_AGAIN;
 }

@@ -191,7 +191,7 @@ static void read_finish(struct fw_plan *p, unsigned good)
 	mm->pages_read += good;
 	mm_unlock(mm);
 	for (i = 0; i < p->n_read; i++)
-		fwp_wake(frame_wait_word(mm, p->pfn[i]));
+		mm_wake(mm, frame_wait_word(mm, p->pfn[i]));
 	if (sweep)
 		section_sweep(mm, p->actor);
 }

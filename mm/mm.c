@@ -111,3 +111,19 @@ void mm_breathe(struct fw_mm *mm, const struct fw_actor *actor)
 	mm_unlock(mm);
 	mm_lock(mm, actor);
 }
+
+bool mm_wait(struct fw_mm *mm, uint32_t *word, uint32_t seen, uint32_t owner)
+{
+	bool alive;
+
+	__atomic_add_fetch(&mm->waiting, 1, __ATOMIC_SEQ_CST);
+	alive = fwp_wait(word, seen, owner);
+	__atomic_sub_fetch(&mm->waiting, 1, __ATOMIC_SEQ_CST);
+	return alive;
+}
+
+void mm_wake(struct fw_mm *mm, uint32_t *word)
+{
+	if (__atomic_load_n(&mm->waiting, __ATOMIC_SEQ_CST) != 0)
+		fwp_wake(word);
+}

@@ -152,6 +152,9 @@ struct fw_mm {
 	uint64_t trim_clock;	 /* (n) batches trimmed so far */
 	uint32_t n_pfiles;	 /* (M) */
 	uint32_t progress;	 /* (n) changes when frames come free */
+	uint32_t waiting;	 /* (n) atomic: actors in fwp_wait; too high
+				  * when one died there: only wakes in vain */
+	uint32_t waiting_pad;
 	struct fw_pfile pfile[FW_MAX_PAGE_FILES];
 	uint32_t wait[WAIT_WORDS]; /* (n) by PFN: change when a read ends */
 	/* Statistics (n). */
@@ -272,6 +275,10 @@ void frame_unshare(struct fw_mm *mm, struct fw_frame *f, bool dirty,
 		   unsigned prot);
 void frame_mark_dirty(struct fw_mm *mm, struct fw_frame *f);
 uint32_t *frame_wait_word(struct fw_mm *mm, fw_pfn pfn);
+/* fwp_wait and fwp_wake, the latter only when somebody may be waiting; the
+ * word has changed before. No locks. */
+bool mm_wait(struct fw_mm *mm, uint32_t *word, uint32_t seen, uint32_t owner);
+void mm_wake(struct fw_mm *mm, uint32_t *word);
 
 /* ---- block.c, list.c ----------------------------------------------------- */
 

@@ -49,7 +49,7 @@ bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	}
 	if (round >= ROUNDS_IDLE && mm->count[FRAME_TRANSITION] == 0)
 		return frames_room(mm, n);
-	fwp_wait(&mm->progress, seen, 0);
+	mm_wait(mm, &mm->progress, seen, 0);
 	return true;
 }
 

@@ -179,6 +179,6 @@ unsigned fw_write_modified(struct fw_mm *mm, struct fw_actor *actor,
 		batch_finish(&b);
 		mm_unlock(mm);
 	}
-	fwp_wake(&mm->progress);
+	mm_wake(mm, &mm->progress);
 	return b.done;
 }

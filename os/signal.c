@@ -107,6 +107,7 @@ long sys_rt_sigaction(struct kthread *t, struct ucontext *uc, const long a[6])
 	return ret;
 }
 
+/* After exec the host's actions are right already: default, or ignored. */
 void os_signals_init(struct kthread *t, uint64_t mask, uint64_t ignored)
 {
 	struct kproc *p = t->p;
@@ -121,8 +122,6 @@ void os_signals_init(struct kthread *t, uint64_t mask, uint64_t ignored)
 		memset(act, 0, sizeof(*act));
 		if (SIG_BIT_IN(ignored, sig))
 			act->handler = SIGNAL_IGN;
-		if (!SIG_BIT_IN(SIGNAL_UNBLOCKABLE, sig))
-			mirror(sig, act);
 	}
 }
 

@@ -246,7 +246,7 @@ static bool join(struct kthread *t, uint64_t *ret_mask)
 	return is_first;
 }
 
-/* Signals that were ignored before exec stay so; the host knows which. */
+/* Of the first program; later ones are told by exec (62 calls less). */
 static uint64_t ignored_signals(void)
 {
 	uint64_t set = 0, act[4];
@@ -261,7 +261,7 @@ static void image_main(void *arg)
 {
 	struct kthread *t = arg;
 	struct ucontext uc __attribute__((aligned(16)));
-	uint64_t ignored = ignored_signals(), sp;
+	uint64_t sp;
 	struct image im;
 	bool is_first;
 	long r;
@@ -270,6 +270,9 @@ static void image_main(void *arg)
 	if (kthread_actor(t, NULL))
 		fail(t, FW_FAIL_US, -ENOMEM);
 	is_first = join(t, &t->guest_mask);
+	os_signals_init(t, t->guest_mask,
+			is_first ? ignored_signals()
+				 : t->p->proc->exec_ignored);
 	trap_install();
 	enter_new_space(t);
 	r = load(t, &im, &sp, is_first);
@@ -279,7 +282,6 @@ static void image_main(void *arg)
 		k_die(t, SIGKILL); /* as Linux, past the point of no return */
 	set_comm(t->p->proc->exec_name);
 	HC2(__NR_munmap, start.low, start.high - start.low);
-	os_signals_init(t, t->guest_mask, ignored);
 	if (!__atomic_exchange_n(&t->p->run->filtered, 1, __ATOMIC_SEQ_CST))
 		if (os_filter_install(t))
 			fail(t, FW_FAIL_US, -EPERM);
