@@ -20,7 +20,7 @@
 #include <string.h>
 
 #define PAGE 4096u
-#define BASE UINT64_C(0x200000000)
+#define BASE UINT64_C(0x20012c000) /* the pages lie in two tables */
 #define SPACES 6
 #define PAGES 512u   /* of a space that the model covers */
 #define SECTIONS 64  /* ever made */
@@ -28,7 +28,8 @@
 #define VERIFY_EVERY 2000
 #define LONG (*test_env("FW_LONG", "0") == '1')
 
-enum kind { NONE, PRIVATE, SHARED, COPIED, VIEW }; /* VIEW: not yet copied */
+/* VIEW: private, not yet copied. HOST: what it holds is not the core's. */
+enum kind { NONE, PRIVATE, SHARED, VIEW, HOST, COPIED };
 
 struct section {
 	struct fw_section *core;
@@ -57,6 +58,7 @@ static struct section *sections[SECTIONS];
 static unsigned n_sections;
 static uint64_t random_state;
 static unsigned long step;
+static bool failing; /* now and then an I/O fails */
 
 static uint32_t rnd(uint32_t n)
 {
@@ -107,9 +109,22 @@ static bool is_free(const struct space *sp, unsigned first, unsigned n)
 	return true;
 }
 
+static unsigned any_page(const struct space *sp)
+{
+	unsigned page = rnd(PAGES), tries = 8;
+
+	while (tries-- && sp->pages[page].kind == NONE)
+		page = rnd(PAGES);
+	return page;
+}
+
 /* What a page reads as; NULL beyond the end of its section. */
 static uint8_t *content(struct page *p)
 {
+	static uint8_t unknown[PAGE];
+
+	if (p->kind == HOST)
+		return unknown;
 	if (p->kind == PRIVATE || p->kind == COPIED)
 		return p->data;
 	return p->section_page < p->section->pages
@@ -164,6 +179,25 @@ static void op_replace_section(void)
 	new_section(false);
 }
 
+/* ---- I/O that fails ------------------------------------------------------- */
+
+static enum fw_status maybe_fail(void *arg, enum soft_io io, uint64_t where,
+				 unsigned n)
+{
+	(void)arg, (void)io, (void)where, (void)n;
+	return failing && rnd(8) == 0 ? FW_E_IO : FW_OK;
+}
+
+/* An operation failed that must not: was an I/O to blame? Then it is to be
+ * tried again without failures. */
+static bool pardon(void)
+{
+	bool was = failing;
+
+	failing = false;
+	return was;
+}
+
 /* ---- operations --------------------------------------------------------- */
 
 static void model_unmap(struct space *sp, unsigned first, unsigned n)
@@ -177,7 +211,7 @@ static void op_map(struct space *sp)
 	struct fw_map_request rq = {.max_prot = 7};
 	struct section *s = NULL;
 	unsigned first, n;
-	enum kind kind = (enum kind)(PRIVATE + rnd(3));
+	enum kind kind = rnd(2) ? PRIVATE : (enum kind)(PRIVATE + rnd(4));
 	enum fw_status status;
 	bool clash;
 
@@ -187,8 +221,8 @@ static void op_map(struct space *sp)
 	rq.prot = (uint8_t)any_prot();
 	rq.replace = (uint8_t)rnd(2);
 	rq.flags = rnd(3) ? 0 : FW_VADF_RANDOM;
-	rq.kind = FW_VAD_PRIVATE;
-	if (kind != PRIVATE) {
+	rq.kind = kind == HOST ? FW_VAD_HOST : FW_VAD_PRIVATE;
+	if (kind == SHARED || kind == VIEW) {
 		s = any_section();
 		kind = kind == SHARED && !s->cookie ? SHARED : VIEW;
 		rq.kind = kind == SHARED ? FW_VAD_SECTION : FW_VAD_PRIVATE_VIEW;
@@ -298,43 +332,71 @@ static void op_move(struct space *sp)
 	model_unmap(sp, first, n);
 }
 
+/* A run of pages, as programs touch them: so that windows open. */
+static void op_stride(struct space *sp)
+{
+	unsigned page = any_page(sp), n = 1 + rnd(48);
+	uint32_t access = rnd(2) ? FW_ACC_READ : FW_ACC_EXEC;
+	unsigned need = access == FW_ACC_READ ? FW_PROT_R : FW_PROT_X;
+	uint8_t got;
+
+	for (; n-- && page < PAGES; page++) {
+		struct page *p = &sp->pages[page];
+
+		if (p->kind == NONE || !(p->prot & need) || !content(p))
+			return;
+		while (!soft_access(sp->cpu, addr_of(page) + 7, &got, 1,
+				    access))
+			must(pardon(), "page %u of a run: %s", page,
+			     fw_kind_text(sp->cpu->last.kind));
+		if (p->kind != HOST)
+			is_u64(got, content(p)[7], "page %u of a run", page);
+	}
+}
+
 static void op_read(struct space *sp)
 {
 	uint8_t got[PAGE];
-	unsigned page = rnd(PAGES), at = rnd(PAGE), n = 1 + rnd(PAGE - at);
+	unsigned page = any_page(sp), at = rnd(PAGE), n = 1 + rnd(PAGE - at);
 	struct page *p = &sp->pages[page];
 	bool by_core = rnd(8) == 0, good, want;
 
 	want = p->kind != NONE && (p->prot & FW_PROT_R) && content(p);
-	if (by_core)
-		good = fw_copy_in(soft->mm, sp->cpu->actor, sp->cpu->space, got,
-				  addr_of(page) + at, n) == n;
-	else
-		good = soft_read(sp->cpu, addr_of(page) + at, got, n);
+	do {
+		if (by_core && p->kind != HOST)
+			good = fw_copy_in(soft->mm, sp->cpu->actor,
+					  sp->cpu->space, got,
+					  addr_of(page) + at, n) == n;
+		else
+			good = soft_read(sp->cpu, addr_of(page) + at, got, n);
+	} while (!good && want && pardon());
 	is_u64(good, want, "read of page %u, kind %d prot %d", page, p->kind,
 	       p->prot);
-	if (good && want)
+	if (good && want && p->kind != HOST)
 		is_mem(got, content(p) + at, n, "page %u, kind %d, from %u",
 		       page, p->kind, at);
 }
 
 static void op_fetch(struct space *sp)
 {
-	unsigned page = rnd(PAGES);
+	unsigned page = any_page(sp);
 	struct page *p = &sp->pages[page];
 	uint8_t got = 0;
 	bool want = p->kind != NONE && (p->prot & FW_PROT_X) && content(p);
+	bool good;
 
-	is_u64(soft_fetch(sp->cpu, addr_of(page), &got, 1), want,
-	       "fetch from page %u", page);
-	if (want)
+	do
+		good = soft_fetch(sp->cpu, addr_of(page), &got, 1);
+	while (!good && want && pardon());
+	is_u64(good, want, "fetch from page %u", page);
+	if (want && p->kind != HOST)
 		is_u64(got, content(p)[0], "byte of page %u", page);
 }
 
 static void op_write(struct space *sp)
 {
 	uint8_t bytes[PAGE];
-	unsigned page = rnd(PAGES), at = rnd(PAGE), n = 1 + rnd(PAGE - at);
+	unsigned page = any_page(sp), at = rnd(PAGE), n = 1 + rnd(PAGE - at);
 	struct page *p = &sp->pages[page];
 	bool by_core = rnd(8) == 0, good, want;
 
@@ -343,11 +405,15 @@ static void op_write(struct space *sp)
 	memset(bytes, rnd(3) ? (int)rnd(256) : 0, n);
 	bytes[0] = (uint8_t)rnd(256);
 	want = p->kind != NONE && (p->prot & FW_PROT_W) && content(p);
-	if (by_core)
-		good = fw_copy_out(soft->mm, sp->cpu->actor, sp->cpu->space,
-				   addr_of(page) + at, bytes, n) == n;
-	else
-		good = soft_write(sp->cpu, addr_of(page) + at, bytes, n);
+	do {
+		if (by_core && p->kind != HOST)
+			good = fw_copy_out(soft->mm, sp->cpu->actor,
+					   sp->cpu->space, addr_of(page) + at,
+					   bytes, n) == n;
+		else
+			good = soft_write(sp->cpu, addr_of(page) + at, bytes,
+					  n);
+	} while (!good && want && pardon());
 	is_u64(good, want, "write to page %u, kind %d prot %d", page, p->kind,
 	       p->prot);
 	if (!good || !want)
@@ -386,6 +452,57 @@ static void op_exit(struct space *sp)
 	memset(sp->pages, 0, sizeof(sp->pages));
 }
 
+/* Grows the region that ends at a page that nothing is mapped at. */
+static void op_extend(struct space *sp)
+{
+	unsigned at = 1 + rnd(PAGES - 1), n = 1 + rnd(16);
+	struct page *last = &sp->pages[at - 1];
+	enum fw_status status;
+	unsigned i;
+
+	if (n > PAGES - at)
+		n = PAGES - at;
+	if (last->kind == NONE || sp->pages[at].kind != NONE)
+		return;
+	status = fw_extend(soft->mm, sp->cpu->actor, sp->cpu->space,
+			   addr_of(at), (uint64_t)n * PAGE);
+	is_u64(status, is_free(sp, at, n) ? FW_OK : FW_E_EXIST,
+	       "extend at %u by %u", at, n);
+	for (i = at; i < at + n && status == FW_OK; i++) {
+		struct page *p = &sp->pages[i];
+
+		memset(p, 0, sizeof(*p));
+		p->kind = last->kind == COPIED ? VIEW : last->kind;
+		p->prot = last->prot;
+		p->section = last->section;
+		p->section_page =
+			(uint16_t)(last->section_page + (i - at) + 1);
+	}
+}
+
+/* A gap is free, long enough, and the first or the last one. */
+static void op_gap(struct space *sp)
+{
+	unsigned n = 1 + rnd(32), want = PAGES, run = 0;
+	bool down = rnd(2);
+	fw_addr start = 0;
+	enum fw_status status;
+
+	for (unsigned i = 0; i < PAGES; i++) {
+		run = sp->pages[i].kind == NONE ? run + 1 : 0;
+		if (run >= n && (down || want == PAGES))
+			want = i + 1 - n;
+	}
+	fw_space_lock(sp->cpu->space, sp->cpu->actor);
+	status = fw_find_gap_locked(sp->cpu->space, (uint64_t)n * PAGE, BASE,
+				    addr_of(PAGES), down, &start);
+	fw_space_unlock(sp->cpu->space);
+	is_u64(status, want == PAGES ? FW_E_NOMEM : FW_OK, "a gap of %u", n);
+	if (status == FW_OK)
+		is_u64(start, addr_of(want), "gap of %u pages, down %d", n,
+		       down);
+}
+
 static void op_flags(struct space *sp)
 {
 	static const uint32_t flags[] = {FW_VADF_RANDOM, FW_VADF_SEQUENTIAL,
@@ -418,8 +535,10 @@ static void op_announce(struct space *sp)
 	       (sp->pages[first + good].prot & need) &&
 	       content(&sp->pages[first + good]))
 		good++;
-	status = fw_announce(soft->mm, sp->cpu->actor, sp->cpu->space, &range,
-			     1, &ranges, &bytes);
+	do
+		status = fw_announce(soft->mm, sp->cpu->actor, sp->cpu->space,
+				     &range, 1, &ranges, &bytes);
+	while (status == FW_E_IO && pardon());
 	is_u64(status == FW_OK, good == n, "announce %u+%u", first, n);
 	for (unsigned i = 0; i < good; i++) {
 		struct page *p = &sp->pages[first + i];
@@ -450,40 +569,44 @@ static void op_background(void)
 	}
 }
 
+static void op_trim(struct space *sp)
+{
+	fw_trim(soft->mm, sp->cpu->actor, sp->cpu->space,
+		1 + rnd(rnd(4) ? 64 : 400));
+}
+
+static void op_replace(struct space *sp)
+{
+	(void)sp;
+	op_replace_section();
+}
+
+static void op_keep(struct space *sp)
+{
+	(void)sp;
+	op_background();
+	failing = rnd(2);
+}
+
+/* Of a thousand operations, so many of each. */
+static const struct {
+	unsigned weight;
+	void (*run)(struct space *sp);
+} operations[] = {
+	{320, op_write}, {220, op_read},     {20, op_fetch},  {80, op_stride},
+	{80, op_map},	 {25, op_unmap},     {45, op_protect}, {25, op_discard},
+	{30, op_move},	 {15, op_extend},    {15, op_gap},    {40, op_trim},
+	{40, op_keep},	 {10, op_fork},	     {8, op_exit},    {9, op_flags},
+	{16, op_announce}, {2, op_replace},
+};
+
 static void op(unsigned what)
 {
-	struct space *sp = any_space();
+	unsigned i = 0;
 
-	if (what < 300)
-		op_write(sp);
-	else if (what < 600)
-		op_read(sp);
-	else if (what < 620)
-		op_fetch(sp);
-	else if (what < 720)
-		op_map(sp);
-	else if (what < 760)
-		op_unmap(sp);
-	else if (what < 810)
-		op_protect(sp);
-	else if (what < 840)
-		op_discard(sp);
-	else if (what < 870)
-		op_move(sp);
-	else if (what < 910)
-		fw_trim(soft->mm, sp->cpu->actor, sp->cpu->space, 1 + rnd(64));
-	else if (what < 950)
-		op_background();
-	else if (what < 960)
-		op_fork(sp);
-	else if (what < 968)
-		op_exit(sp);
-	else if (what < 980)
-		op_flags(sp);
-	else if (what < 998)
-		op_announce(sp);
-	else
-		op_replace_section();
+	while (what >= operations[i].weight)
+		what -= operations[i++].weight;
+	operations[i].run(any_space());
 }
 
 /* Every page of every space is what the model says. */
@@ -499,7 +622,7 @@ static void check_all(void)
 
 			is_u64(soft_read(spaces[s].cpu, addr_of(i), got, PAGE),
 			       want, "space %u page %u", s, i);
-			if (want)
+			if (want && p->kind != HOST)
 				is_mem(got, content(p), PAGE,
 				       "space %u page %u", s, i);
 		}
@@ -555,13 +678,14 @@ TEST(random_operations, "A04 A17 B16 B33 B34 B45 B46 C54 C63 C68 C74 C75 C79")
 {
 	unsigned long seed = argument(1, 1), steps = argument(2, LONG ? 2000000 : 120000);
 	struct soft_config config = {
-		.nframes = (uint32_t)argument(3, 900),
+		.nframes = (uint32_t)argument(3, 400),
 		.page_files = 2,
 		.slots = 16384,
 	};
 
 	random_state = seed * 0x9e3779b97f4a7c15 + 1;
 	soft = soft_create(&config);
+	soft->io_hook = maybe_fail;
 	new_section(true);
 	new_section(true);
 	for (unsigned i = 0; i < 4; i++)
@@ -571,6 +695,7 @@ TEST(random_operations, "A04 A17 B16 B33 B34 B45 B46 C54 C63 C68 C74 C75 C79")
 	run_steps(steps, seed);
 	if (test_failures())
 		return;
+	failing = false;
 	check_all();
 	tear_down();
 }
