@@ -31,23 +31,44 @@ static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
 	return true;
 }
 
+/* Free frames are gone: what is brought back pushes something else out. */
+static bool frames_short(const struct fw_mm *mm)
+{
+	return mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE] <
+	       2 * reclaim_low(mm);
+}
+
+/*
+ * The pages that come back together. With frames to spare, all that the block
+ * has; when frames are short, neighbours are worth their frame only where the
+ * faults follow each other (or where the page itself has just been read, with
+ * what was read along): else the clock would lose what it knows.
+ */
+static unsigned resident_window(const struct fw_plan *p, fw_vpn *ret_lo)
+{
+	*ret_lo = p->vpn;
+	if (p->vad->flags & FW_VADF_RANDOM)
+		return 1;
+	if (!frames_short(p->mm) || p->vad->section ||
+	    p->vad->last_fault == p->vpn)
+		return plan_block(p, ret_lo);
+	return p->did_io ? p->n_read : 1;
+}
+
 enum fw_step fault_resident(struct fw_plan *p)
 {
 	bool was_valid = pte_is_valid(*p->loc);
-	fw_vpn lo = p->vpn;
-	unsigned n = 1, i, mapped = 0;
+	fw_vpn lo;
+	unsigned n = resident_window(p, &lo), i, mapped = 0;
 	bool cow;
 
-	if (!(p->vad->flags & FW_VADF_RANDOM))
-		n = plan_block(p, &lo);
 	for (i = 0; i < n; i++)
 		mapped += resident_map(p, lo + i, p->pte - (p->vpn - lo) + i);
 	FW_ASSERT(pte_is_valid(*p->pte));
 	space_resident(p->mm, p->space, mapped);
 	plan_window(p, lo, n,
 		    was_valid ? FW_KIND_PROTOTYPE : FW_KIND_TRANSITION);
-	if (p->did_io)
-		p->vad->last_fault = p->vpn + p->n_read;
+	p->vad->last_fault = p->did_io ? p->vpn + p->n_read : lo + n;
 	cow = (*p->pte & PTE_COW) != 0;
 	return cow && plan_writes(p) ? FW_STEP_AGAIN : FW_STEP_DONE;
 }

@@ -135,15 +135,42 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 	__builtin_unreachable();
 }
 
-/* Another process (a vfork child) still lives in the space of a dead guest:
- * it ends itself soon, by exec or exit; nobody tells us when. */
-static void wait_for_users(struct fw_space_port *sp)
+/*
+ * A process that lives in this space although its owner is dead: a vfork
+ * child, until it execs or exits. Of one that is dead itself nobody else
+ * gives back what it held.
+ */
+static bool lodger(struct kthread *t, const struct fw_space_port *sp)
+{
+	struct fw_proc *p, *dead = NULL;
+	bool alive = false;
+
+	procs_lock(t);
+	for (p = t->p->run->procs; p; p = p->next) {
+		if (p->space != t->p->space || p->pid == sp->owner_pid)
+			continue;
+		if (p->pid && thread_lives(p->pid))
+			alive = true;
+		else
+			dead = p;
+	}
+	procs_unlock(t);
+	if (!alive && dead) {
+		proc_reap_actors(t, dead->pid, t->actor->id);
+		proc_remove(t, dead);
+		return true;
+	}
+	return alive;
+}
+
+/* Lodgers go by themselves; nobody tells us when. */
+static void wait_for_lodgers(struct kthread *t, const struct fw_space_port *sp)
 {
 	struct {
 		int64_t sec, nsec;
 	} pause = { 0, 2000000 };
 
-	while (__atomic_load_n(&sp->users, __ATOMIC_SEQ_CST) > 1)
+	while (lodger(t, sp) && !system_gone())
 		HC2(__NR_nanosleep, &pause, 0);
 }
 
@@ -155,7 +182,7 @@ static void agent_check(struct kthread *t, struct fw_space_port *sp)
 		HC2(__NR_kill, sp->owner_pid, SIGKILL);
 	HC5(__NR_prctl, PR_SET_PDEATHSIG, K_SIG_PARENT, 0, 0, 0);
 	if (!guest_lives(sp)) {
-		wait_for_users(sp);
+		wait_for_lodgers(t, sp);
 		agent_end(t, true);
 	}
 }

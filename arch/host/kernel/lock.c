@@ -46,6 +46,13 @@ static char thread_state(uint32_t tid)
 }
 
 
+bool thread_lives(uint32_t tid)
+{
+	char state = thread_state(tid);
+
+	return state && state != 'Z' && state != 'X' && state != 'x';
+}
+
 /* Continues a stopped thread that holds something others need. */
 static void help_stopped(struct fw_actor *actor, uint32_t tid)
 {
@@ -61,7 +68,7 @@ static bool look_at(struct fw_actor *actor, uint32_t tid)
 {
 	char state = thread_state(tid);
 
-	if (state == 0 || state == 'Z' || state == 'X' || state == 'x')
+	if (!thread_lives(tid))
 		return true;
 	if (state == 'T' || state == 't')
 		help_stopped(actor, tid);
@@ -130,10 +137,6 @@ void fwp_wake(uint32_t *word)
 bool fwp_actor_alive(struct fw_mm *mm, uint32_t actor_id)
 {
 	struct fw_actor *actor = fw_actor_by_id(mm, actor_id);
-	char state;
 
-	if (!actor)
-		return false;
-	state = thread_state(actor->host_tid);
-	return state && state != 'Z' && state != 'X' && state != 'x';
+	return actor && thread_lives(actor->host_tid);
 }

@@ -91,6 +91,7 @@ long agent_start(struct kthread *t);
 void agent_leave(struct fw_space *space);
 
 /* lock.c */
+bool thread_lives(uint32_t tid); /* stopped ones do, zombies do not */
 void lock_left(struct kthread *t); /* last lock released: stop if asked */
 
 /* hostmap.c */
