@@ -9,6 +9,7 @@
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -117,7 +118,7 @@ bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)
 	struct fw_actor *actor;
 
 	port_futex_wait(word, seen, 10);
-	if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != seen)
+	if (!owner || __atomic_load_n(word, __ATOMIC_ACQUIRE) != seen)
 		return true;
 	actor = fw_actor_by_id(port.mm, owner);
 	if (actor && task_state(actor->host_tid) == 'T')
@@ -176,6 +177,22 @@ static struct iovec *advance(struct iovec *iov, int *count, size_t done)
 	return iov;
 }
 
+/* Says so, once for each page file. */
+static void io_failed(unsigned file, bool write, int error)
+{
+	static bool said[FW_MAX_PAGE_FILES];
+	char text[200];
+
+	if (said[file] || !port.say)
+		return;
+	said[file] = true;
+	snprintf(text, sizeof(text),
+		 "page file %u: %s fails: %s. Pages stay in RAM as far as it "
+		 "reaches; name another disk with -b.",
+		 file, write ? "writing" : "reading", strerror(error));
+	port.say(text);
+}
+
 static enum fw_status transfer(struct fw_mm *mm, unsigned file, uint64_t slot,
 			       const fw_pfn *pfn, unsigned n, bool write)
 {
@@ -192,8 +209,10 @@ static enum fw_status transfer(struct fw_mm *mm, unsigned file, uint64_t slot,
 
 		if (done < 0 && errno == EINTR)
 			continue;
-		if (done <= 0)
+		if (done <= 0) {
+			io_failed(file, write, done ? errno : ENODATA);
 			return FW_E_IO;
+		}
 		at += done;
 		iov = advance(iov, &count, (size_t)done);
 	}

@@ -35,7 +35,9 @@ static struct {
 	int link; /* -1: the front end is gone */
 	int signals;
 	pid_t main_pid;
-	bool ended;	 /* the first guest has */
+	bool ended;    /* the first guest has, with `status` */
+	bool end_sent; /* ... and the front end was told */
+	int status;
 	bool final_sent; /* its totals were reported */
 	bool ending;	 /* all guests are being ended */
 	unsigned end_ticks;
@@ -57,17 +59,20 @@ static uint64_t now_ms(void)
 
 /* ---- talking to the front end ------------------------------------------ */
 
-static void tell(const struct sys_message *m, size_t size)
+/* False when the front end does not read (it is stopped) and the link is
+ * full: what matters is sent again, the rest is let go. */
+static bool tell(const struct sys_message *m, size_t size)
 {
-	if (sys.link >= 0)
-		send(sys.link, m, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sys.link < 0 ||
+	       send(sys.link, m, size, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ||
+	       errno != EAGAIN;
 }
 
-static void tell_value(enum sys_message_type type, int value)
+static bool tell_value(enum sys_message_type type, int value)
 {
 	struct sys_message m = {.type = type, .value = value};
 
-	tell(&m, offsetof(struct sys_message, text));
+	return tell(&m, offsetof(struct sys_message, text));
 }
 
 static void tell_text(enum sys_message_type type, int value, const char *text)
@@ -83,19 +88,25 @@ static void say(const char *line)
 	tell_text(SYS_TEXT, 0, line);
 }
 
+static void tell_end(void)
+{
+	if (sys.ended && !sys.end_sent)
+		sys.end_sent = tell_value(SYS_ENDED, sys.status);
+}
+
 static void tell_final(bool last)
 {
 	struct sys_message m = {.type = SYS_FINAL, .value = last};
 
-	if (sys.final_sent)
+	tell_end();
+	if (sys.final_sent || !sys.end_sent)
 		return;
-	sys.final_sent = true;
 	fw_totals(sys.mm, sys.actor, &m.final.totals);
 	m.final.check_runs = sys.check_runs;
 	m.final.check_failures = sys.check_failures;
 	m.final.lost_agents = sys.lost_agents;
 	m.final.procs_left = sys.run->n_procs;
-	tell(&m, sizeof(m));
+	sys.final_sent = tell(&m, sizeof(m));
 }
 
 /* ---- checking ---------------------------------------------------------- */
@@ -119,12 +130,21 @@ static void check(void)
 
 /* ---- ends -------------------------------------------------------------- */
 
+/* Waits until the front end reads again, or is gone. */
+static void wait_for_link(void)
+{
+	struct pollfd fd = {.fd = sys.link, .events = POLLOUT};
+
+	poll(&fd, 1, TICK_MS);
+}
+
 /* No child is left, so no guest and no agent is. */
 _Noreturn static void finish(void)
 {
 	procs_clean(sys.mm, sys.run, sys.actor, true, say);
 	check();
-	tell_final(true);
+	for (tell_final(true); sys.ended && !sys.final_sent; tell_final(true))
+		wait_for_link();
 	_exit(0);
 }
 
@@ -168,7 +188,8 @@ static void main_changed(int status)
 	} else if (WIFEXITED(status) || WIFSIGNALED(status)) {
 		sys.ended = true;
 		sys.ended_ms = now_ms();
-		tell_value(SYS_ENDED, status);
+		sys.status = status;
+		tell_end();
 	}
 }
 
