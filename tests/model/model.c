@@ -168,10 +168,11 @@ static struct section *any_section(void)
 	return s;
 }
 
-static void op_replace_section(void)
+static void op_replace(struct space *sp)
 {
 	unsigned i = 2 + rnd(n_sections - 2); /* not the files */
 
+	(void)sp;
 	if (n_sections == SECTIONS || sections[i]->dropped)
 		return;
 	sections[i]->dropped = true;
@@ -179,7 +180,7 @@ static void op_replace_section(void)
 	new_section(false);
 }
 
-/* ---- I/O that fails ------------------------------------------------------- */
+/* ---- I/O that fails ------------------------------------------------------ */
 
 static enum fw_status maybe_fail(void *arg, enum soft_io io, uint64_t where,
 				 unsigned n)
@@ -555,8 +556,10 @@ static void op_announce(struct space *sp)
 	fw_withdraw(sp->cpu->actor);
 }
 
-static void op_background(void)
+static void op_keep(struct space *sp)
 {
+	(void)sp;
+	failing = rnd(2);
 	switch (rnd(3)) {
 	case 0:
 		fw_write_modified(soft->mm, soft->keeper, 1 + rnd(64));
@@ -573,19 +576,6 @@ static void op_trim(struct space *sp)
 {
 	fw_trim(soft->mm, sp->cpu->actor, sp->cpu->space,
 		1 + rnd(rnd(4) ? 64 : 400));
-}
-
-static void op_replace(struct space *sp)
-{
-	(void)sp;
-	op_replace_section();
-}
-
-static void op_keep(struct space *sp)
-{
-	(void)sp;
-	op_background();
-	failing = rnd(2);
 }
 
 /* Of a thousand operations, so many of each. */
@@ -676,7 +666,8 @@ static void run_steps(unsigned long steps, unsigned long seed)
 
 TEST(random_operations, "A04 A17 B16 B33 B34 B45 B46 C54 C63 C68 C74 C75 C79")
 {
-	unsigned long seed = argument(1, 1), steps = argument(2, LONG ? 2000000 : 120000);
+	unsigned long seed = argument(1, 1);
+	unsigned long steps = argument(2, LONG ? 2000000 : 120000);
 	struct soft_config config = {
 		.nframes = (uint32_t)argument(3, 400),
 		.page_files = 2,
