@@ -359,5 +359,5 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 		}
 	} while (step != FW_STEP_DONE);
 	fault_count(&p);
-	reclaim_ahead(mm, actor, space, &f->trimmed);
+	reclaim_ahead(mm, actor, space, f);
 }

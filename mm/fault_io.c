@@ -46,14 +46,14 @@ static void read_prepare(struct fw_plan *p, fw_pte *loc, bool proto,
 static unsigned slot_window(const struct fw_plan *p)
 {
 	struct fw_vad *vad = p->vad;
-	unsigned n = 1;
+	unsigned n = 4;
 
 	if (p->single || (vad->flags & FW_VADF_RANDOM))
 		return 1;
 	if (vad->flags & FW_VADF_SEQUENTIAL)
 		return FW_BLOCK_PAGES;
 	if (vad->last_fault == p->vpn)
-		n = vad->window > 0 ? vad->window * 2u : 2;
+		n = vad->window > 4 ? vad->window * 2u : 8;
 	return n < FW_BLOCK_PAGES ? n : FW_BLOCK_PAGES;
 }
 

@@ -433,7 +433,7 @@ bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	     unsigned n, unsigned round, uint32_t *trimmed);
 /* Keeps some frames available ahead of need; after a fault, without locks. */
 void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
-		   struct fw_space *space, uint32_t *trimmed);
+		   struct fw_space *space, struct fw_fault *f);
 
 /* ---- region.c ------------------------------------------------------------ */
 

@@ -53,19 +53,44 @@ bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	return true;
 }
 
+/*
+ * How many pages a fault should let go: twice what it took from the free,
+ * a block at least. One that took nothing (the pages were in frames already)
+ * lets nothing go; else those who share a library would trim it from each
+ * other for ever.
+ */
+static unsigned reclaim_due(const struct fw_fault *f)
+{
+	switch (f->kind) {
+	case FW_KIND_DEMAND_ZERO:
+	case FW_KIND_COW:
+	case FW_KIND_HOST_VIEW:
+	case FW_KIND_STACK:
+		break;
+	case FW_KIND_PAGE_FILE:
+	case FW_KIND_MAPPED_FILE:
+		return f->io_pages * 2 + FW_BLOCK_PAGES;
+	default:
+		return 0;
+	}
+	return f->n * 2 > FW_BLOCK_PAGES ? f->n * 2 : FW_BLOCK_PAGES;
+}
+
 void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
-		   struct fw_space *space, uint32_t *trimmed)
+		   struct fw_space *space, struct fw_fault *f)
 {
 	uint64_t low = reclaim_low(mm), share = mm->nframes / 8;
 	uint64_t fresh = mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE];
 	uint64_t avail = frames_available(mm);
 	uint64_t modified = mm->count[FRAME_MODIFIED];
 	uint64_t second = mm->count[FRAME_STANDBY] + modified;
+	unsigned due = reclaim_due(f);
 
 	if (fresh >= low)
 		return;
-	if ((second < share || avail < low) && space->resident > SMALL_SPACE)
-		*trimmed += fw_trim(mm, actor, space, BATCH);
+	if (due > 0 && (second < share || avail < low) &&
+	    space->resident > SMALL_SPACE)
+		f->trimmed += fw_trim(mm, actor, space, due);
 	if (modified > share || (avail < low && modified > 0))
 		fw_write_modified(mm, actor, BATCH);
 	else if (modified > share / 2 || mm->count[FRAME_FREE] > 0)
