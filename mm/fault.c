@@ -113,14 +113,13 @@ void plan_window(struct fw_plan *p, fw_vpn lo, unsigned n, enum fw_kind kind)
 		f->kind = FW_KIND_COLLIDED;
 }
 
-void plan_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte, fw_pte *loc,
-	      bool proto, fw_pfn pfn, bool dirty)
+void plan_map(struct fw_plan *p, fw_pte *pte, fw_pte *loc, bool proto,
+	      fw_pfn pfn, bool dirty)
 {
 	struct fw_mm *mm = p->mm;
 	struct fw_frame *f = frame_at(mm, pfn);
 	bool shared = !proto || p->vad->kind == FW_VAD_SECTION;
 
-	(void)vpn;
 	if (f->state != FRAME_ACTIVE) {
 		frame_move(mm, f, FRAME_ACTIVE);
 		FW_SET(mm, f->share, 1);
@@ -262,8 +261,6 @@ static enum fw_step fault_dirty(struct fw_plan *p)
 static enum fw_step fault_perform(struct fw_plan *p)
 {
 	switch (p->what) {
-	case PLAN_FAIL:
-		break;
 	case PLAN_REFILL:
 		return fault_refill(p);
 	case PLAN_DIRTY:

@@ -25,7 +25,7 @@ static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
 		return false;
 	rescued = !pte_is_valid(*loc) && !p->did_io;
 	dirty = vpn == p->vpn && plan_writes(p);
-	plan_map(p, vpn, pte, loc, proto, pfn, dirty);
+	plan_map(p, pte, loc, proto, pfn, dirty);
 	if (rescued)
 		FW_SET(p->mm, *pte, pte_with_age(*pte, AGE_RESCUED));
 	return true;

@@ -127,7 +127,7 @@ static bool window_map(struct fw_plan *p, fw_vpn vpn, fw_pfn pfn, bool dirty)
 	       pte_make_zero(proto ? FW_PROT_R | FW_PROT_W : p->vad->prot));
 	if (proto)
 		FW_SET(p->mm, f->flags, FRAME_PROTO);
-	plan_map(p, vpn, pte, loc, proto, pfn, dirty);
+	plan_map(p, pte, loc, proto, pfn, dirty);
 	return true;
 }
 

@@ -374,6 +374,8 @@ unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
 		    uint64_t *ret_slot);
 void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot);
 bool slot_is_used(const struct fw_mm *mm, unsigned file, uint64_t slot);
+/* Whether the 64 aligned slots around it are all free. */
+bool slot_word_empty(const struct fw_mm *mm, unsigned file, uint64_t slot);
 /* Makes bitmaps ahead of need while there are frames. */
 void pfile_grow(struct fw_mm *mm);
 uint64_t pfile_slots(const struct fw_mm *mm);

@@ -32,6 +32,11 @@ bool slot_is_used(const struct fw_mm *mm, unsigned file, uint64_t slot)
 	return (*slot_word(pf, slot) >> slot % WORD_BITS & 1) != 0;
 }
 
+bool slot_word_empty(const struct fw_mm *mm, unsigned file, uint64_t slot)
+{
+	return *slot_word(&mm->pfile[file], slot) == 0;
+}
+
 /* One more bitmap. False when the file has all it needs or frames lack. */
 static bool pfile_extend(struct fw_mm *mm, struct fw_pfile *pf)
 {

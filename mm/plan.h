@@ -20,7 +20,6 @@ enum fw_step {
 };
 
 enum plan_what {
-	PLAN_FAIL,	/* f->kind says why */
 	PLAN_REFILL,	/* valid, and allowed: only the cache missed it */
 	PLAN_DIRTY,	/* valid, first write */
 	PLAN_COW,	/* valid, write to a page that others may have */
@@ -83,8 +82,8 @@ struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
 unsigned plan_room(struct fw_plan *p, unsigned n);
 void plan_window(struct fw_plan *p, fw_vpn lo, unsigned n, enum fw_kind kind);
 /* Makes one page valid: its frame becomes active with one share more. */
-void plan_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte, fw_pte *loc,
-	      bool proto, fw_pfn pfn, bool dirty);
+void plan_map(struct fw_plan *p, fw_pte *pte, fw_pte *loc, bool proto,
+	      fw_pfn pfn, bool dirty);
 
 enum fw_step fault_zero(struct fw_plan *p);
 enum fw_step fault_host(struct fw_plan *p);

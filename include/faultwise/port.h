@@ -47,7 +47,8 @@ void fwp_unlock(struct fw_lock *lock);
 /*
  * Waits until *word is no longer `seen`, or about 10 ms passed, or something
  * else woke the caller. Called without locks. `owner` is the actor that is
- * to change the word: the port may help it (continue a stopped process).
+ * to change the word: the port may help it (continue a stopped process); 0:
+ * nobody in particular, and the answer does not matter.
  * Returns false when that actor is known to be dead.
  */
 bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner);
