@@ -70,7 +70,7 @@ static bool look_at(struct fw_actor *actor, uint32_t tid)
 
 	if (!thread_lives(tid))
 		return true;
-	if (state == 'T' || state == 't')
+	if (state == 'T') /* 't' is a debugger's: it goes on by itself */
 		help_stopped(actor, tid);
 	return false;
 }
