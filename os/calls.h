@@ -45,9 +45,9 @@ struct os_arg {
 
 struct os_call {
 	const char *name;
-	os_call_fn *fn;	  /* OS_OWN */
-	uint8_t class;	  /* enum os_class */
-	uint8_t error;	  /* OS_REFUSE: the errno */
+	os_call_fn *fn; /* OS_OWN */
+	uint8_t class;	/* enum os_class */
+	uint8_t error;	/* OS_REFUSE: the errno */
 	struct os_arg arg[6];
 };
 

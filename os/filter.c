@@ -22,7 +22,7 @@
 #include "os/calls.h"
 
 #define INSNS_MAX 1024
-#define FCNTL_SIMPLE_MAX 4	/* F_DUPFD .. F_SETFL */
+#define FCNTL_SIMPLE_MAX 4 /* F_DUPFD .. F_SETFL */
 #define FUTEX_WAKE_PRIVATE 129
 
 #define AT_NR offsetof(struct seccomp_data, nr)

@@ -111,8 +111,8 @@ static bool add_piece(struct io_vector *v, struct buffers *b,
 {
 	uint64_t addr = (uint64_t)piece->iov_base + v->offset;
 	uint64_t len = piece->iov_len - v->offset;
-	uint64_t room = buf_add(b, addr, len,
-				write ? FW_ACC_READ : FW_ACC_WRITE);
+	uint64_t room =
+		buf_add(b, addr, len, write ? FW_ACC_READ : FW_ACC_WRITE);
 
 	if (room) {
 		v->piece[v->n].iov_base = (void *)addr;
@@ -187,7 +187,8 @@ static long io_vector(struct kthread *t, const long a[6],
 		args[2] = (long)v.n;
 		if (c->positioned && a[3] != -1)
 			args[3] = a[3] + (long)done;
-		ret = buf_call(&b, c->nr, args, c->write ? BUF_AGAIN : BUF_ONCE);
+		ret = buf_call(&b, c->nr, args,
+			       c->write ? BUF_AGAIN : BUF_ONCE);
 		if (ret < 0)
 			return done ? (long)done : ret;
 		done += (uint64_t)ret;

@@ -32,31 +32,31 @@ struct request {
 };
 
 static const struct request requests[] = {
-	{TCGETS, 36, 1},	{TCSETS, 36, 0},	{TCSETSW, 36, 0},
-	{TCSETSF, 36, 0},	{TCGETA, 18, 1},	{TCSETA, 18, 0},
-	{TCSETAW, 18, 0},	{TCSETAF, 18, 0},	{TCSBRK, 0, 0},
-	{TCXONC, 0, 0},		{TCFLSH, 0, 0},		{TIOCEXCL, 0, 0},
-	{TIOCNXCL, 0, 0},	{TIOCSCTTY, 0, 0},	{TIOCGPGRP, 4, 1},
-	{TIOCSPGRP, 4, 0},	{TIOCOUTQ, 4, 1},	{TIOCSTI, 1, 0},
-	{TIOCGWINSZ, 8, 1},	{TIOCSWINSZ, 8, 0},	{TIOCMGET, 4, 1},
-	{TIOCMBIS, 4, 0},	{TIOCMBIC, 4, 0},	{TIOCMSET, 4, 0},
-	{TIOCGSOFTCAR, 4, 1},	{TIOCSSOFTCAR, 4, 0},	{FIONREAD, 4, 1},
-	{TIOCLINUX, 64, 1},	{TIOCCONS, 0, 0},	{TIOCGSERIAL, 72, 1},
-	{TIOCSSERIAL, 72, 0},	{TIOCPKT, 4, 0},	{FIONBIO, 4, 0},
-	{TIOCNOTTY, 0, 0},	{TIOCSETD, 4, 0},	{TIOCGETD, 4, 1},
-	{TCSBRKP, 0, 0},	{TIOCSBRK, 0, 0},	{TIOCCBRK, 0, 0},
-	{TIOCGSID, 4, 1},	{TIOCGRS485, 32, 1},	{TIOCSRS485, 32, 1},
-	{FIONCLEX, 0, 0},	{FIOCLEX, 0, 0},	{FIOASYNC, 4, 0},
-	{TIOCMIWAIT, 0, 0},	{TIOCGICOUNT, 80, 1},	{FIOQSIZE, 8, 1},
-	{FIBMAP, 4, 1},		{FIGETBSZ, 4, 1},	{BLKROSET, 4, 0},
-	{BLKROGET, 4, 1},	{BLKRRPART, 0, 0},	{BLKGETSIZE, 8, 1},
-	{BLKFLSBUF, 0, 0},	{BLKRASET, 0, 0},	{BLKRAGET, 8, 1},
-	{BLKSECTGET, 2, 1},	{BLKSSZGET, 4, 1},	{BLKDISCARD, 16, 0},
-	{BLKIOMIN, 4, 1},	{BLKIOOPT, 4, 1},	{BLKALIGNOFF, 4, 1},
-	{BLKPBSZGET, 4, 1},	{BLKROTATIONAL, 2, 1},	{BLKZEROOUT, 16, 0},
-	{FIOSETOWN, 4, 0},	{SIOCSPGRP, 4, 0},	{FIOGETOWN, 4, 1},
-	{SIOCGPGRP, 4, 1},	{SIOCATMARK, 4, 1},	{0x8906, 16, 1},
-	{0x8907, 16, 1},	{SIOCADDRT, 120, 0},	{SIOCDELRT, 120, 0},
+	{TCGETS, 36, 1},      {TCSETS, 36, 0},	     {TCSETSW, 36, 0},
+	{TCSETSF, 36, 0},     {TCGETA, 18, 1},	     {TCSETA, 18, 0},
+	{TCSETAW, 18, 0},     {TCSETAF, 18, 0},	     {TCSBRK, 0, 0},
+	{TCXONC, 0, 0},	      {TCFLSH, 0, 0},	     {TIOCEXCL, 0, 0},
+	{TIOCNXCL, 0, 0},     {TIOCSCTTY, 0, 0},     {TIOCGPGRP, 4, 1},
+	{TIOCSPGRP, 4, 0},    {TIOCOUTQ, 4, 1},	     {TIOCSTI, 1, 0},
+	{TIOCGWINSZ, 8, 1},   {TIOCSWINSZ, 8, 0},    {TIOCMGET, 4, 1},
+	{TIOCMBIS, 4, 0},     {TIOCMBIC, 4, 0},	     {TIOCMSET, 4, 0},
+	{TIOCGSOFTCAR, 4, 1}, {TIOCSSOFTCAR, 4, 0},  {FIONREAD, 4, 1},
+	{TIOCLINUX, 64, 1},   {TIOCCONS, 0, 0},	     {TIOCGSERIAL, 72, 1},
+	{TIOCSSERIAL, 72, 0}, {TIOCPKT, 4, 0},	     {FIONBIO, 4, 0},
+	{TIOCNOTTY, 0, 0},    {TIOCSETD, 4, 0},	     {TIOCGETD, 4, 1},
+	{TCSBRKP, 0, 0},      {TIOCSBRK, 0, 0},	     {TIOCCBRK, 0, 0},
+	{TIOCGSID, 4, 1},     {TIOCGRS485, 32, 1},   {TIOCSRS485, 32, 1},
+	{FIONCLEX, 0, 0},     {FIOCLEX, 0, 0},	     {FIOASYNC, 4, 0},
+	{TIOCMIWAIT, 0, 0},   {TIOCGICOUNT, 80, 1},  {FIOQSIZE, 8, 1},
+	{FIBMAP, 4, 1},	      {FIGETBSZ, 4, 1},	     {BLKROSET, 4, 0},
+	{BLKROGET, 4, 1},     {BLKRRPART, 0, 0},     {BLKGETSIZE, 8, 1},
+	{BLKFLSBUF, 0, 0},    {BLKRASET, 0, 0},	     {BLKRAGET, 8, 1},
+	{BLKSECTGET, 2, 1},   {BLKSSZGET, 4, 1},     {BLKDISCARD, 16, 0},
+	{BLKIOMIN, 4, 1},     {BLKIOOPT, 4, 1},	     {BLKALIGNOFF, 4, 1},
+	{BLKPBSZGET, 4, 1},   {BLKROTATIONAL, 2, 1}, {BLKZEROOUT, 16, 0},
+	{FIOSETOWN, 4, 0},    {SIOCSPGRP, 4, 0},     {FIOGETOWN, 4, 1},
+	{SIOCGPGRP, 4, 1},    {SIOCATMARK, 4, 1},    {0x8906, 16, 1},
+	{0x8907, 16, 1},      {SIOCADDRT, 120, 0},   {SIOCDELRT, 120, 0},
 	{FICLONE, 0, 0},
 };
 
@@ -105,7 +105,8 @@ static bool add_special(struct buffers *b, uint32_t request, uint64_t arg)
 		return true;
 	case FIEMAP_REQUEST:
 		user_read(b->t, &n, arg + 24, sizeof(n));
-		buf_add(b, arg, FIEMAP_BYTES + (uint64_t)n * FIEMAP_EXTENT_BYTES,
+		buf_add(b, arg,
+			FIEMAP_BYTES + (uint64_t)n * FIEMAP_EXTENT_BYTES,
 			FW_ACC_WRITE);
 		return true;
 	case FIDEDUPERANGE:

@@ -122,8 +122,8 @@ long sys_readlinkat(struct kthread *t, struct ucontext *uc, const long a[6])
 
 /* ---- limits ------------------------------------------------------------- */
 
-#define OUR_LIMITS                                                         \
-	(1u << RLIMIT_AS | 1u << RLIMIT_DATA | 1u << RLIMIT_RSS |          \
+#define OUR_LIMITS                                                             \
+	(1u << RLIMIT_AS | 1u << RLIMIT_DATA | 1u << RLIMIT_RSS |              \
 	 1u << RLIMIT_MEMLOCK | 1u << RLIMIT_FSIZE)
 
 struct limit {

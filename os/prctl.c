@@ -20,9 +20,8 @@
 
 static long put_tid_address(struct kthread *t, uint64_t to)
 {
-	return user_write(t, to, &t->clear_tid, sizeof(t->clear_tid))
-		       ? -EFAULT
-		       : 0;
+	return user_write(t, to, &t->clear_tid, sizeof(t->clear_tid)) ? -EFAULT
+								      : 0;
 }
 
 static long put_auxv(struct kthread *t, const long a[6])

@@ -23,15 +23,15 @@
 #include "os/buffers.h"
 #include "os/signal.h"
 
-#define SIG_BIT_IN(mask, sig) ((mask) & K_SIG_BIT(sig))
-#define ACTION_FLAGS                                                   \
-	((uint64_t)(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | \
-		    SA_RESTART | SA_NODEFER | SA_RESETHAND) |           \
+#define SIG_BIT_IN(mask, sig) ((mask)&K_SIG_BIT(sig))
+#define ACTION_FLAGS                                                           \
+	((uint64_t)(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK |    \
+		    SA_RESTART | SA_NODEFER | SA_RESETHAND) |                  \
 	 SIGNAL_RESTORER)
-#define DEFAULT_IGNORED                                       \
-	(K_SIG_BIT(SIGCHLD) | K_SIG_BIT(SIGCONT) | K_SIG_BIT(SIGURG) | \
+#define DEFAULT_IGNORED                                                        \
+	(K_SIG_BIT(SIGCHLD) | K_SIG_BIT(SIGCONT) | K_SIG_BIT(SIGURG) |         \
 	 K_SIG_BIT(SIGWINCH))
-#define DEFAULT_STOPS \
+#define DEFAULT_STOPS                                                          \
 	(K_SIG_BIT(SIGTSTP) | K_SIG_BIT(SIGTTIN) | K_SIG_BIT(SIGTTOU))
 #define MASK_BYTES 8
 #define ALTSTACK_MIN 2048 /* MINSIGSTKSZ */
@@ -97,8 +97,8 @@ long sys_rt_sigaction(struct kthread *t, struct ucontext *uc, const long a[6])
 		new.flags &= ACTION_FLAGS;
 		new.mask &= ~SIGNAL_UNBLOCKABLE;
 		if ((new.handler == SIGNAL_IGN ||
-		     (new.handler == SIGNAL_DFL &&
-		      SIG_BIT_IN(DEFAULT_IGNORED, sig))))
+		     (new.handler ==
+		      SIGNAL_DFL &&SIG_BIT_IN(DEFAULT_IGNORED, sig))))
 			t->held &= ~K_SIG_BIT(sig);
 	}
 	ret = action_set(t, sig, a[1] ? &new : NULL, &old);

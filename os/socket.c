@@ -110,8 +110,8 @@ long sys_recvfrom(struct kthread *t, struct ucontext *uc, const long a[6])
 		if (ret < 0)
 			return done ? (long)done : ret;
 		done += (uint64_t)ret;
-	} while ((a[3] & MSG_WAITALL) && (uint64_t)ret == room &&
-		 done < len && is_stream(a[0]));
+	} while ((a[3] & MSG_WAITALL) && (uint64_t)ret == room && done < len &&
+		 is_stream(a[0]));
 	return (long)done;
 }
 
