@@ -278,7 +278,7 @@ static int parse_long(struct run_options *o, char **argv, int *at)
 		if (!value)
 			return no_value(option, word);
 	}
-	return set_option(o, option, value);
+	return set_option(o, option, value ? value : "");
 }
 
 /* "-q", "-m 64M", "-m64M", "-qm64M". */
@@ -298,7 +298,7 @@ static int parse_short(struct run_options *o, char **argv, int *at)
 			return value ? set_option(o, option, value)
 				     : no_value(option, word);
 		}
-		status = set_option(o, option, NULL);
+		status = set_option(o, option, "");
 		if (status)
 			return status;
 	}

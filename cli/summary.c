@@ -142,7 +142,8 @@ static void print_page_file(const struct front *f)
 		size_text(t->slots << FW_PAGE_SHIFT));
 	if (t->pages_zero_elided)
 		fprintf(stderr,
-			"                 %s pages of zeros needed no writing\n",
+			"                 %s pages of zeros needed no "
+			"writing\n",
 			count_text(t->pages_zero_elided));
 	fprintf(stderr,
 		"  reading        %s pages in %s reads, from page file and "
