@@ -128,13 +128,23 @@ static bool was_sent(const struct signalfd_siginfo *info)
 	return info->ssi_code <= 0 && info->ssi_code != SI_TIMER;
 }
 
+/* The system process is never to stop; that it ended the link tells. */
+static void continue_system(const struct front *f)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	if (!waitid(P_PID, (id_t)f->system_pid, &info, WSTOPPED | WNOHANG) &&
+	    info.si_pid)
+		kill(f->system_pid, SIGCONT);
+}
+
 static void on_signal(struct front *f, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
 
-	if (sig == SIGCHLD)
-		return; /* the link tells more */
-	if (sig == SIGCONT) {
+	if (sig == SIGCHLD) {
+		continue_system(f);
+	} else if (sig == SIGCONT) {
 		if (guest_stopped(f))
 			kill(guest(f), SIGCONT);
 	} else if (was_sent(info) && guest(f)) {

@@ -123,6 +123,15 @@ static bool agent_dead(struct fw_space *space)
 	return !task_state(sp->agent_pid);
 }
 
+/* An agent that was stopped from outside is continued: it has work to do. */
+static void continue_agent(struct fw_space *space)
+{
+	uint32_t agent = fw_space_port(space)->agent_pid;
+
+	if (agent && task_state(agent) == 'T' && task_is_ours(agent))
+		kill((pid_t)agent, SIGCONT);
+}
+
 /* Kills a living guest whose agent died under it; true when it did. */
 static bool end_orphan(const struct seen *s, void (*say)(const char *line))
 {
@@ -131,6 +140,7 @@ static bool end_orphan(const struct seen *s, void (*say)(const char *line))
 
 	if (!s->space)
 		return false;
+	continue_agent(s->space);
 	sp = fw_space_port(s->space);
 	if (!sp->agent_pid || sp->gone || sp->owner_pid != s->pid ||
 	    !agent_dead(s->space))
@@ -290,17 +300,12 @@ static void clean_one(struct fw_mm *mm, struct fw_run *run,
 	remove_record(mm, run, actor, s->proc);
 }
 
-/* True when the agent of a dead guest's space is dead, too. An agent that
- * was stopped from outside is continued: it has work to do. */
+/* True when the agent of a dead guest's space is dead, too. */
 static bool none_left(struct fw_space *space)
 {
-	uint32_t agent;
-
 	if (!space || agent_dead(space))
 		return true;
-	agent = fw_space_port(space)->agent_pid;
-	if (task_state(agent) == 'T' && task_is_ours(agent))
-		kill((pid_t)agent, SIGCONT);
+	continue_agent(space);
 	return false;
 }
 
