@@ -154,7 +154,7 @@ struct fw_mm {
 	uint32_t progress;	 /* (n) changes when frames come free */
 	uint32_t waiting;	 /* (n) atomic: actors in fwp_wait; too high
 				  * when one died there: only wakes in vain */
-	uint32_t waiting_pad;
+	uint32_t starved;	 /* (n) see reclaim.c */
 	struct fw_pfile pfile[FW_MAX_PAGE_FILES];
 	uint32_t wait[WAIT_WORDS]; /* (n) by PFN: change when a read ends */
 	/* Statistics (n). */
@@ -379,6 +379,8 @@ bool slot_word_empty(const struct fw_mm *mm, unsigned file, uint64_t slot);
 /* Makes bitmaps ahead of need while there are frames. */
 void pfile_grow(struct fw_mm *mm);
 uint64_t pfile_slots(const struct fw_mm *mm);
+/* No slot is left, and none can be made. */
+bool pfile_full(const struct fw_mm *mm);
 
 /* ---- commit.c ------------------------------------------------------------ */
 

@@ -118,6 +118,17 @@ uint64_t pfile_slots(const struct fw_mm *mm)
 	return n;
 }
 
+bool pfile_full(const struct fw_mm *mm)
+{
+	unsigned i;
+
+	for (i = 0; i < mm->n_pfiles; i++)
+		if (mm->pfile[i].used < mm->pfile[i].usable ||
+		    mm->pfile[i].limit < mm->pfile[i].slots)
+			return false;
+	return true;
+}
+
 /* The first free slot at or after `from`, below `to`; `to` when none. */
 static uint64_t slot_find(const struct fw_pfile *pf, uint64_t from,
 			  uint64_t to)

@@ -14,6 +14,8 @@
 #define SMALL_SPACE 64	 /* pages a space may keep while others have more */
 #define ROUNDS_MAX 200	 /* of trying, before a need is given up */
 #define ROUNDS_IDLE 10	 /* of those in which nothing at all could be done */
+#define STARVED_GAIN 4	 /* frames; see starving() */
+#define STARVED_MAX 256
 #define TOUCH_AHEAD 1024 /* frames touched ahead of their use */
 
 uint64_t reclaim_low(const struct fw_mm *mm)
@@ -23,17 +25,34 @@ uint64_t reclaim_low(const struct fw_mm *mm)
 	return low > 32 ? low : 32;
 }
 
-bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
-	     unsigned n, unsigned round, uint32_t *trimmed)
+/*
+ * Page files full, modified pages that therefore cannot go anywhere, and
+ * almost nothing gained, many times in a row: what goes round is the last
+ * few clean pages. Each fault would still be resolved, and the program never
+ * get anywhere.
+ */
+static bool starving(struct fw_mm *mm, uint64_t before)
+{
+	if (mm->count[FRAME_MODIFIED] == 0 || !pfile_full(mm) ||
+	    frames_available(mm) > before + STARVED_GAIN) {
+		mm->starved = 0;
+		return false;
+	}
+	if (++mm->starved < STARVED_MAX)
+		return false;
+	/* One program is to end; the others get time to profit by it. */
+	mm->starved = 0;
+	return true;
+}
+
+static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
+			 struct fw_space *space, unsigned n, unsigned round,
+			 uint32_t *trimmed)
 {
 	struct fw_space *victim;
 	uint32_t seen = mm->progress;
 	unsigned got;
 
-	if (frames_room(mm, n))
-		return true;
-	if (round >= ROUNDS_MAX)
-		return false;
 	if (space && space->resident > SMALL_SPACE)
 		*trimmed += fw_trim(mm, actor, space, BATCH);
 	if (frames_room(mm, n))
@@ -95,6 +114,19 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		fw_write_modified(mm, actor, BATCH);
 	else if (modified > share / 2 || mm->count[FRAME_FREE] > 0)
 		fwp_kick(mm);
+}
+
+bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
+	     unsigned n, unsigned round, uint32_t *trimmed)
+{
+	uint64_t before = frames_available(mm);
+
+	if (frames_room(mm, n))
+		return true;
+	if (round >= ROUNDS_MAX)
+		return false;
+	return reclaim_some(mm, actor, space, n, round, trimmed) &&
+	       !starving(mm, before);
 }
 
 void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
