@@ -199,19 +199,22 @@ long buf_call(struct buffers *b, long nr, const long args[6],
 {
 	struct kthread *t = b->t;
 	unsigned tries = 0;
-	bool fine;
+	bool fine, loose;
 	long ret;
 
 	if (b->bad)
 		return -EFAULT;
 	do {
 		fine = announce(b);
+		loose = mode == BUF_LOOSE && !tries;
+		if (loose && b->n)
+			user_withdraw(t);
 		if (mode == BUF_NOW)
 			ret = host_call(nr, args[0], args[1], args[2], args[3],
 					args[4], args[5]);
 		else
 			ret = host_call_guest(&t->pending, nr, args);
-		if (b->n)
+		if (!loose && b->n)
 			user_withdraw(t);
 	} while (ret == -EFAULT && fine && mode != BUF_ONCE &&
 		 ++tries < EFAULT_TRIES);

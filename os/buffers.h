@@ -16,6 +16,9 @@
 
 #define BUF_RANGES FW_MAX_ANNOUNCE
 #define BUF_PAGES 64 /* pages announced for one call */
+/* A stream read may wait for long and is short by nature: it is given no
+ * more, so that many waiting threads do not hold all frames. */
+#define BUF_STREAM_BYTES 0x10000ul
 
 struct buffers {
 	struct kthread *t;
@@ -29,6 +32,8 @@ enum buf_mode {
 	BUF_AGAIN, /* made again after EFAULT for buffers that were good */
 	BUF_ONCE,  /* not made again: it consumes what it returns */
 	BUF_NOW,   /* as BUF_AGAIN; does not block, a pending signal waits */
+	BUF_LOOSE, /* as BUF_AGAIN; reads its buffers before it waits: they are
+		    * made resident, but held only at the second attempt */
 };
 
 void buf_init(struct buffers *b, struct kthread *t);

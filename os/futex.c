@@ -94,6 +94,7 @@ long sys_futex(struct kthread *t, struct ucontext *uc, const long a[6])
 	unsigned uses = futex_uses(op & FUTEX_CMD_MASK);
 	uint64_t first = (uint64_t)a[0], second = (uint64_t)a[4];
 	long args[6];
+	enum buf_mode mode = BUF_AGAIN;
 	struct buffers b;
 
 	(void)uc;
@@ -106,13 +107,16 @@ long sys_futex(struct kthread *t, struct ucontext *uc, const long a[6])
 	if (!(op & FUTEX_PRIVATE_FLAG) && is_private(t, first) &&
 	    (!(uses & USES_SECOND) || is_private(t, second)))
 		op |= FUTEX_PRIVATE_FLAG;
+	/* A private wait looks at the word before it sleeps, then no more. */
+	if (uses == USES_TIMEOUT && op & FUTEX_PRIVATE_FLAG)
+		mode = BUF_LOOSE;
 	args[1] = op;
 	buf_add(&b, first, WORD_BYTES,
 		uses & WRITES_FIRST ? FW_ACC_WRITE : FW_ACC_READ);
 	if (uses & USES_SECOND)
 		buf_add(&b, second, WORD_BYTES,
 			uses & WRITES_SECOND ? FW_ACC_WRITE : FW_ACC_READ);
-	return buf_call(&b, __NR_futex, args, BUF_AGAIN);
+	return buf_call(&b, __NR_futex, args, mode);
 }
 
 long os_futex_wake(struct kthread *t, uint64_t uaddr, int n)

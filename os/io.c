@@ -18,34 +18,51 @@
 #define RW_MAX 0x7ffff000ul /* the host transfers no more in one call */
 #define MAJOR_MEM 1	    /* /dev/zero, /dev/full, /dev/urandom */
 
-static bool io_fills(long fd)
+/* How a descriptor treats what is longer than one portion. */
+enum io_kind {
+	IO_FILLS,   /* transfers all of it, as a rule */
+	IO_STREAM,  /* a read returns what there is */
+	IO_PACKETS, /* a transfer is one message and must not be split */
+};
+
+static enum io_kind io_kind(long fd)
 {
 	struct stat st;
 
 	if (HC2(__NR_fstat, fd, &st))
-		return false;
-	if (S_ISCHR(st.st_mode))
-		return ((st.st_rdev >> 8) & 0xfff) == MAJOR_MEM;
-	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
+		return IO_STREAM;
+	if (S_ISSOCK(st.st_mode))
+		return socket_is_stream(fd) ? IO_STREAM : IO_PACKETS;
+	if (S_ISCHR(st.st_mode) && ((st.st_rdev >> 8) & 0xfff) == MAJOR_MEM)
+		return IO_FILLS;
+	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? IO_FILLS
+							  : IO_STREAM;
 }
 
-/* One buffer: args as of the call, whose length is args[2] and whose offset
- * (when positioned) is args[3]. */
+/* One buffer: its length is a[2], the offset (when positioned) a[3]. */
 static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 		      bool positioned)
 {
-	uint64_t len = (uint64_t)a[2], done = 0, room;
+	uint64_t len = (uint64_t)a[2], done = 0, want, room;
 	long args[6] = {a[0]}, ret;
+	enum io_kind kind = IO_FILLS;
 	struct buffers b;
 
+	if (len > BUF_STREAM_BYTES)
+		kind = io_kind(a[0]);
 	if (len > RW_MAX)
 		len = RW_MAX;
 	do {
+		want = len - done;
+		if (kind == IO_STREAM && want > BUF_STREAM_BYTES)
+			want = BUF_STREAM_BYTES;
 		buf_init(&b, t);
-		room = buf_add(&b, (uint64_t)a[1] + done, len - done,
+		room = buf_add(&b, (uint64_t)a[1] + done, want,
 			       write ? FW_ACC_READ : FW_ACC_WRITE);
+		if (kind == IO_PACKETS && write)
+			room = want; /* too long: the host says so */
 		args[1] = a[1] + (long)done;
-		args[2] = room == len ? a[2] : (long)room;
+		args[2] = (long)room;
 		if (positioned)
 			args[3] = a[3] + (long)done;
 		ret = buf_call(&b, nr, args, write ? BUF_AGAIN : BUF_ONCE);
@@ -53,7 +70,7 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 			return done ? (long)done : ret;
 		done += (uint64_t)ret;
 	} while ((uint64_t)ret == room && done < len &&
-		 (write || io_fills(a[0])));
+		 (write || kind == IO_FILLS));
 	return (long)done;
 }
 
@@ -193,7 +210,7 @@ static long io_vector(struct kthread *t, const long a[6],
 			return done ? (long)done : ret;
 		done += (uint64_t)ret;
 	} while ((uint64_t)ret == v.bytes && v.index < v.count &&
-		 (c->write || io_fills(a[0])));
+		 (c->write || io_kind(a[0]) == IO_FILLS));
 	return (long)done;
 }
 

@@ -28,4 +28,7 @@ void io_vector_init(struct io_vector *v, uint64_t addr, uint64_t count);
  * the last one when index == count afterwards. -EFAULT or -EINVAL. */
 long io_vector_next(struct io_vector *v, struct buffers *b, bool write);
 
+/* socket.c: true for a socket whose data have no boundaries. */
+bool socket_is_stream(long fd);
+
 #endif

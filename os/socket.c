@@ -41,7 +41,7 @@ struct k_mmsghdr {
 	uint32_t len, pad;
 };
 
-static bool is_stream(long fd)
+bool socket_is_stream(long fd)
 {
 	int type = 0, len = sizeof(type);
 
@@ -68,7 +68,7 @@ long sys_sendto(struct kthread *t, struct ucontext *uc, const long a[6])
 		room = buf_add(&b, (uint64_t)a[1] + done, len - done,
 			       FW_ACC_READ);
 		if (room < len && !done)
-			more = is_stream(a[0]);
+			more = socket_is_stream(a[0]);
 		args[1] = a[1] + (long)done;
 		args[2] = more ? (long)room : (long)(len - done);
 		ret = buf_call(&b, __NR_sendto, args, BUF_AGAIN);
@@ -92,7 +92,8 @@ static void add_name(struct buffers *b, uint64_t name, uint64_t len_addr)
 
 long sys_recvfrom(struct kthread *t, struct ucontext *uc, const long a[6])
 {
-	uint64_t len = (uint64_t)a[2], done = 0, room;
+	uint64_t len = (uint64_t)a[2], done = 0, want, room;
+	bool stream = len > BUF_STREAM_BYTES && socket_is_stream(a[0]);
 	long args[6], ret;
 	struct buffers b;
 
@@ -102,16 +103,18 @@ long sys_recvfrom(struct kthread *t, struct ucontext *uc, const long a[6])
 		buf_init(&b, t);
 		if (a[4])
 			add_name(&b, (uint64_t)a[4], (uint64_t)a[5]);
-		room = buf_add(&b, (uint64_t)a[1] + done, len - done,
-			       FW_ACC_WRITE);
+		want = len - done;
+		if (stream && want > BUF_STREAM_BYTES)
+			want = BUF_STREAM_BYTES;
+		room = buf_add(&b, (uint64_t)a[1] + done, want, FW_ACC_WRITE);
 		args[1] = a[1] + (long)done;
 		args[2] = (long)room;
 		ret = buf_call(&b, __NR_recvfrom, args, BUF_ONCE);
 		if (ret < 0)
 			return done ? (long)done : ret;
 		done += (uint64_t)ret;
-	} while ((a[3] & MSG_WAITALL) && (uint64_t)ret == room && done < len &&
-		 is_stream(a[0]));
+	} while (stream && (a[3] & MSG_WAITALL) && (uint64_t)ret == room &&
+		 done < len);
 	return (long)done;
 }
 
@@ -145,7 +148,7 @@ static long message(struct kthread *t, long nr, long fd, uint64_t addr,
 	ret = io_vector_next(&v, &b, send);
 	if (ret)
 		return ret;
-	if (send && v.index < v.count && !is_stream(fd))
+	if (send && v.index < v.count && !socket_is_stream(fd))
 		return -EMSGSIZE;
 	copy.iov = (uint64_t)v.piece;
 	copy.iovlen = v.n;
