@@ -140,8 +140,9 @@ enum fw_status fw_unmap(struct fw_mm *mm, struct fw_actor *actor,
 
 	if (!range_valid(space, start, len, &r))
 		return FW_E_INVAL;
-	if (!meta_room(mm, actor, space))
-		return FW_E_NOMEM;
+	/* Only cutting a region in two needs a frame; who gives memory back is
+	 * not refused for the lack of one. */
+	meta_room(mm, actor, space);
 	fw_space_lock(space, actor);
 	status = unmap_locked(mm, actor, space, r);
 	fw_space_unlock(space);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_section.c - sections: identity, size, sparse and huge ones, writes to
+ * views of files.
+ */
+#include "machine.h"
+
+static struct rig r;
+static uint8_t file_data[20 * 4096];
+
+static struct fw_section *anonymous(uint64_t pages)
+{
+	struct fw_section *section = NULL;
+
+	must(fw_section_create(r.s->mm, r.s->keeper, NULL, pages, &section) ==
+		     FW_OK,
+	     "a section");
+	return section;
+}
+
+static void view(fw_addr at, uint64_t pages, struct fw_section *section,
+		 uint64_t page, enum fw_vad_kind kind)
+{
+	is_u64(soft_map_view(r.cpu, at, pages, RW, kind, section, page, 0),
+	       FW_OK, "view");
+}
+
+static void drop(struct fw_section *section)
+{
+	fw_section_unref(r.s->mm, r.s->keeper, section);
+}
+
+static void resize(struct fw_section *section, uint64_t pages)
+{
+	is_u64(fw_section_resize(r.s->mm, r.s->keeper, section, pages), FW_OK,
+	       "resize");
+	is_u64(fw_section_pages(section), pages, "its new size");
+}
+
+TEST(equal_keys_are_one_file, "C45 B05")
+{
+	struct fw_section_key key = {8, 4072226, 1};
+	struct fw_section *s[40], *again;
+
+	r = rig_start(1024, 1, 4096);
+	/* More files than buckets would tell apart. */
+	for (unsigned i = 0; i < 40; i++) {
+		key.ino = 5000 + i;
+		must(fw_section_create(r.s->mm, r.s->keeper, &key, 10,
+				       &s[i]) == FW_OK,
+		     "a file");
+	}
+	is_u64(totals(&r).sections, 40, "files");
+	for (unsigned i = 0; i < 40; i++) {
+		key.ino = 5000 + i;
+		must(fw_section_create(r.s->mm, r.s->keeper, &key, 12 + i,
+				       &again) == FW_OK,
+		     "the same file");
+		ok(again == s[i], "is the same section");
+		is_u64(fw_section_pages(again), 12 + i, "it has grown");
+		drop(again);
+	}
+	key.version = 2;
+	must(fw_section_create(r.s->mm, r.s->keeper, &key, 10, &again) ==
+		     FW_OK,
+	     "a newer version");
+	ok(again != s[39], "is another section");
+	drop(again);
+	for (unsigned i = 0; i < 40; i++) {
+		fw_section_ref(r.s->mm, r.s->keeper, s[i]);
+		drop(s[i]);
+		is_u64(totals(&r).sections, 40 - i, "still there");
+		drop(s[i]);
+	}
+	is_u64(totals(&r).sections, 0, "gone");
+	rig_end(&r);
+}
+
+TEST(a_new_size, "C75")
+{
+	struct fw_section *section;
+
+	r = rig_start(1024, 1, 4096);
+	section = anonymous(16);
+	view(BASE, 32, section, 0, FW_VAD_SECTION);
+	put_pages(r.cpu, BASE, 16, 1);
+	is_kind(touch(r.cpu, BASE + 16 * PAGE, FW_ACC_READ), FW_KIND_EOF);
+	resize(section, 32);
+	ok(is_zero_page(r.cpu, BASE + 16 * PAGE), "new pages are zero");
+	put_pages(r.cpu, BASE, 32, 1);
+	is_u64(totals(&r).committed, 32, "charged");
+	trim_all(&r, r.cpu);
+	resize(section, 8);
+	is_kind(touch(r.cpu, BASE + 8 * PAGE, FW_ACC_READ), FW_KIND_EOF);
+	is_u64(wrong_pages(r.cpu, BASE, 8, 1), 0, "what remains");
+	resize(section, 32);
+	ok(is_zero_page(r.cpu, BASE + 8 * PAGE), "what was cut off is zero");
+	ok(is_zero_page(r.cpu, BASE + 31 * PAGE), "all of it");
+	is_u64(wrong_pages(r.cpu, BASE, 8, 1), 0, "what remained");
+	rig_verify(&r);
+	drop(section);
+	rig_end(&r);
+}
+
+TEST(sparse_and_huge, "B44")
+{
+	const uint64_t pages = UINT64_C(1) << 28; /* a TiB */
+	struct fw_section *section;
+	struct fw_totals before, after;
+
+	r = rig_start(1024, 1, 4096);
+	before = totals(&r);
+	section = anonymous(pages);
+	is_u64(soft_map_view(r.cpu, BASE, pages, RW, FW_VAD_SECTION, section,
+			     0, 0),
+	       FW_OK, "view");
+	for (uint64_t at = 0; at < pages; at += pages / 16)
+		ok(put_pages(r.cpu, BASE + at * PAGE, 1, at), "page");
+	ok(put_pages(r.cpu, BASE + (pages - 1) * PAGE, 1, 99), "the last");
+	after = totals(&r);
+	ok(after.pool - before.pool < 80, "%d frames of prototypes",
+	   (int)(after.pool - before.pool));
+	trim_all(&r, r.cpu);
+	for (uint64_t at = 0; at < pages; at += pages / 16)
+		is_u64(wrong_pages(r.cpu, BASE + at * PAGE, 1, at), 0, "page");
+	is_u64(wrong_pages(r.cpu, BASE + (pages - 1) * PAGE, 1, 99), 0,
+	       "the last");
+	rig_verify(&r);
+	drop(section);
+	rig_end(&r);
+}
+
+/* The core never writes to files: a page of a shared view that was written
+ * belongs to the page file from then on. */
+TEST(a_shared_view_of_a_file_is_written, "B05 C79")
+{
+	uint64_t cookie, page[PAGE / 8];
+	struct fw_section *file;
+
+	for (unsigned i = 0; i < 20; i++)
+		pattern(file_data + i * PAGE, 1 + i);
+	r = rig_start(1024, 1, 4096);
+	file = soft_file(r.s, file_data, sizeof(file_data), &cookie);
+	is_u64(soft_map_view(r.cpu, BASE, 20, RW, FW_VAD_SECTION, file, 0,
+			     cookie),
+	       FW_OK, "view");
+	is_u64(wrong_pages(r.cpu, BASE, 20, 1), 0, "the file");
+	put_pages(r.cpu, BASE + 5 * PAGE, 5, 100);
+	trim_all(&r, r.cpu);
+	is_u64(totals(&r).modified, 5, "modified");
+	write_all(&r);
+	flush_standby(&r);
+	is_u64(wrong_pages(r.cpu, BASE, 5, 1), 0, "below");
+	is_u64(wrong_pages(r.cpu, BASE + 5 * PAGE, 5, 100), 0, "written");
+	is_u64(wrong_pages(r.cpu, BASE + 10 * PAGE, 10, 11), 0, "above");
+	pattern(page, 6);
+	is_mem(file_data + 5 * PAGE, page, PAGE, "the file is as it was");
+	rig_end(&r);
+}
+
+TEST(a_private_view_sees_the_section_until_it_writes, "B16")
+{
+	struct fw_section *section;
+
+	r = rig_start(1024, 1, 4096);
+	section = anonymous(8);
+	view(BASE, 8, section, 0, FW_VAD_SECTION);
+	view(2 * BASE, 8, section, 0, FW_VAD_PRIVATE_VIEW);
+	drop(section);
+	put_pages(r.cpu, BASE, 8, 1);
+	is_u64(wrong_pages(r.cpu, 2 * BASE, 8, 1), 0, "the same");
+	put_pages(r.cpu, 2 * BASE, 4, 100);
+	put_pages(r.cpu, BASE, 8, 200);
+	is_u64(wrong_pages(r.cpu, 2 * BASE, 4, 100), 0, "its own");
+	is_u64(wrong_pages(r.cpu, 2 * BASE + 4 * PAGE, 4, 204), 0, "shared");
+	fw_discard(r.s->mm, r.cpu->actor, r.cpu->space, 2 * BASE, 8 * PAGE);
+	is_u64(wrong_pages(r.cpu, 2 * BASE, 8, 200), 0, "the section again");
+	/* Written first, read never: the copy is made of zeros. */
+	fw_unmap(r.s->mm, r.cpu->actor, r.cpu->space, BASE, 8 * PAGE);
+	rig_end(&r);
+}
+
+TEST(an_untouched_page_is_written_privately, "B12 B16")
+{
+	struct fw_section *section;
+	uint8_t byte = 9;
+
+	r = rig_start(1024, 1, 4096);
+	section = anonymous(8);
+	view(BASE, 8, section, 0, FW_VAD_PRIVATE_VIEW);
+	view(2 * BASE, 8, section, 0, FW_VAD_SECTION);
+	drop(section);
+	soft_write(r.cpu, BASE + 5, &byte, 1);
+	ok(is_zero_page(r.cpu, 2 * BASE), "the section stays zero");
+	soft_read(r.cpu, BASE + 5, &byte, 1);
+	is_u64(byte, 9, "the copy does not");
+	rig_end(&r);
+}
+
+/* A page that is read while its section is cut or dropped. */
+static enum fw_status cut_meanwhile(void *arg, enum soft_io io, uint64_t at,
+				    unsigned n)
+{
+	(void)at, (void)n;
+	r.s->io_hook = NULL;
+	if (io == SOFT_STORE_READ)
+		fw_section_resize(r.s->mm, r.s->keeper, arg, 0);
+	return FW_OK;
+}
+
+TEST(cut_while_it_is_read, "B42")
+{
+	struct fw_section *section;
+
+	r = rig_start(1024, 1, 4096);
+	section = anonymous(8);
+	view(BASE, 8, section, 0, FW_VAD_SECTION);
+	put_pages(r.cpu, BASE, 8, 1);
+	trim_all(&r, r.cpu);
+	write_all(&r);
+	flush_standby(&r);
+	r.s->io_arg = section;
+	r.s->io_hook = cut_meanwhile;
+	is_kind(touch(r.cpu, BASE, FW_ACC_READ), FW_KIND_EOF);
+	is_u64(totals(&r).slots_used, 0, "its slots are free");
+	drop(section);
+	rig_end(&r);
+}
