@@ -50,6 +50,16 @@ static uint64_t group_room(void)
 	return max > used ? max - used : 0;
 }
 
+static void warn_if_too_much(const struct front *f)
+{
+	uint64_t bytes = available_ram();
+
+	if (bytes && bytes < f->ram_bytes && !f->opt.quiet)
+		note("-m: %s are more than the %s that are available here; the "
+		     "host may end the run when it uses them. Give less.",
+		     size_text(f->ram_bytes), size_text(bytes));
+}
+
 static uint64_t default_ram(void)
 {
 	uint64_t free_bytes = read_number("/proc/meminfo", "MemAvailable:")
@@ -172,6 +182,7 @@ int make_ram(struct front *f)
 	int status;
 
 	f->ram_bytes = f->opt.ram_bytes ? f->opt.ram_bytes : default_ram();
+	warn_if_too_much(f);
 	f->ram_fd = memfd_create("faultwise-ram", MFD_CLOEXEC | MFD_EXEC);
 	if (f->ram_fd < 0 && errno == EINVAL) /* before Linux 6.3 */
 		f->ram_fd = memfd_create("faultwise-ram", MFD_CLOEXEC);

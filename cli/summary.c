@@ -8,6 +8,8 @@
 
 #include "cli/cli.h"
 
+#define WORD_MAX_SHOWN 40
+
 static const char *const kind_source[FW_KIND_COUNT] = {
 	[FW_KIND_DEMAND_ZERO] = "fresh anonymous memory",
 	[FW_KIND_TRANSITION] = "still in memory: standby, modified list",
@@ -46,6 +48,16 @@ static const char *time_text(double ns)
 	return text;
 }
 
+/* The start of an argument, on one line. */
+static void put_word(const char *word)
+{
+	fputc(' ', stderr);
+	for (int i = 0; i < WORD_MAX_SHOWN && word[i]; i++)
+		fputc((unsigned char)word[i] < ' ' || word[i] == 127 ? ' '
+								     : word[i],
+		      stderr);
+}
+
 static void print_head(const struct front *f)
 {
 	double seconds = (double)(f->end_ns - f->start_ns) / 1e9;
@@ -56,7 +68,7 @@ static void print_head(const struct front *f)
 			fprintf(stderr, " ...");
 			break;
 		}
-		fprintf(stderr, " %.40s", *arg);
+		put_word(*arg);
 	}
 	if (WIFSIGNALED(f->status))
 		fprintf(stderr, "   signal %d (%s)", WTERMSIG(f->status),
