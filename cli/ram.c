@@ -50,6 +50,15 @@ static uint64_t group_room(void)
 	return max > used ? max - used : 0;
 }
 
+/* What this machine, or this control group, has for us. */
+static uint64_t available_ram(void)
+{
+	uint64_t bytes = read_number("/proc/meminfo", "MemAvailable:") << 10;
+	uint64_t room = group_room();
+
+	return bytes < room ? bytes : room;
+}
+
 static void warn_if_too_much(const struct front *f)
 {
 	uint64_t bytes = available_ram();
@@ -62,16 +71,11 @@ static void warn_if_too_much(const struct front *f)
 
 static uint64_t default_ram(void)
 {
-	uint64_t free_bytes = read_number("/proc/meminfo", "MemAvailable:")
-			      << 10;
-	uint64_t room = group_room();
+	uint64_t bytes = (available_ram() / 2) & ~FW_PAGE_MASK;
 
-	if (room < free_bytes)
-		free_bytes = room;
-	free_bytes = free_bytes / 2 & ~FW_PAGE_MASK;
-	if (free_bytes > FW_RAM_MAX)
+	if (bytes > FW_RAM_MAX)
 		return FW_RAM_MAX;
-	return free_bytes < MIN_RAM ? MIN_RAM : free_bytes;
+	return bytes < MIN_RAM ? MIN_RAM : bytes;
 }
 
 /* ---- the RAM ----------------------------------------------------------- */
