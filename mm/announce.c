@@ -12,6 +12,8 @@ void announcers_of(struct fw_mm *mm, const struct fw_space *space,
 {
 	uint32_t i;
 
+	ret->mm = mm;
+	ret->space = space;
 	ret->n = 0;
 	ret->all = false;
 	for (i = 0; i < mm->actor_top; i++) {
@@ -32,26 +34,50 @@ static bool range_has(const struct fw_range *r, fw_vpn vpn)
 	       vpn <= (r->start + r->len - 1) >> FW_PAGE_SHIFT;
 }
 
+static bool actor_announces(const struct fw_actor *actor, fw_vpn vpn,
+			    bool writes_only)
+{
+	unsigned n = __atomic_load_n(&actor->n_announced, __ATOMIC_ACQUIRE);
+	unsigned k;
+
+	for (k = 0; k < n && k < FW_MAX_ANNOUNCE; k++) {
+		const struct fw_range *r = &actor->announced[k];
+
+		if (writes_only && !(r->access & FW_ACC_WRITE))
+			continue;
+		if (range_has(r, vpn))
+			return true;
+	}
+	return false;
+}
+
+/* A record that is being freed may say anything; one that counts stays. */
+static bool any_announces(const struct announcers *a, fw_vpn vpn,
+			  bool writes_only)
+{
+	uint32_t top = __atomic_load_n(&a->mm->actor_top, __ATOMIC_ACQUIRE);
+	uint32_t i;
+
+	for (i = 0; i < top; i++) {
+		const struct fw_actor *actor =
+			__atomic_load_n(&a->mm->actor[i], __ATOMIC_ACQUIRE);
+
+		if (actor && actor->space == a->space &&
+		    actor_announces(actor, vpn, writes_only))
+			return true;
+	}
+	return false;
+}
+
 bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only)
 {
-	unsigned i, k;
+	unsigned i;
 
 	if (a->all)
-		return true;
-	for (i = 0; i < a->n; i++) {
-		const struct fw_actor *actor = a->actor[i];
-		unsigned n = __atomic_load_n(&actor->n_announced,
-					     __ATOMIC_ACQUIRE);
-
-		for (k = 0; k < n && k < FW_MAX_ANNOUNCE; k++) {
-			const struct fw_range *r = &actor->announced[k];
-
-			if (writes_only && !(r->access & FW_ACC_WRITE))
-				continue;
-			if (range_has(r, vpn))
-				return true;
-		}
-	}
+		return any_announces(a, vpn, writes_only);
+	for (i = 0; i < a->n; i++)
+		if (actor_announces(a->actor[i], vpn, writes_only))
+			return true;
 	return false;
 }
 

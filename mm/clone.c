@@ -24,7 +24,8 @@ struct clone {
 	struct fw_space *parent, *child;
 	struct fw_vad *vad; /* the parent's */
 	struct announcers who;
-	uint64_t eager; /* pages copied for the child */
+	uint64_t eager;	   /* pages copied for the child */
+	uint64_t resident; /* valid PTEs of the child in this batch */
 };
 
 struct fw_vad *vad_duplicate(struct fw_mm *mm, struct fw_space *to_space,
@@ -80,6 +81,15 @@ static void clone_eager(struct clone *c, fw_pte v, fw_pte *child)
 	c->eager++;
 }
 
+/* The child has the page as the parent has it. */
+static void clone_share(struct clone *c, struct fw_frame *f, fw_pte v,
+			fw_pte *child)
+{
+	FW_ADD(c->mm, f->share, 1);
+	FW_SET(c->mm, *child, v);
+	c->resident++;
+}
+
 static void clone_valid(struct clone *c, fw_vpn vpn, fw_pte *pte,
 			fw_pte *child)
 {
@@ -92,10 +102,9 @@ static void clone_valid(struct clone *c, fw_vpn vpn, fw_pte *pte,
 
 	if (v & PTE_PROTO) {
 		p = (struct fw_proto *)f->pte;
-		if (p->refs == 0)
-			return; /* the section's: the child asks its region */
-		FW_ADD(mm, p->refs, 1);
-		FW_SET(mm, *child, pte_make_pointer(p));
+		if (p->refs > 0) /* not the section's */
+			FW_ADD(mm, p->refs, 1);
+		clone_share(c, f, v, child);
 		return;
 	}
 	if (announced(&c->who, vpn, true)) {
@@ -107,8 +116,9 @@ static void clone_valid(struct clone *c, fw_vpn vpn, fw_pte *pte,
 		frame_mark_dirty(mm, f);
 	FW_SET(mm, f->pte, &p->pte);
 	FW_SET(mm, f->flags, f->flags | FRAME_PROTO);
-	FW_SET(mm, *pte, page_pte(c->vad, pfn, true, false) | (v & keep));
-	FW_SET(mm, *child, pte_make_pointer(p));
+	v = page_pte(c->vad, pfn, true, false) | (v & keep);
+	FW_SET(mm, *pte, v);
+	clone_share(c, f, v, child);
 }
 
 static void clone_page(struct clone *c, fw_vpn vpn, fw_pte *pte,
@@ -122,6 +132,8 @@ static void clone_page(struct clone *c, fw_vpn vpn, fw_pte *pte,
 		clone_valid(c, vpn, pte, child);
 		return;
 	}
+	if (c->vad->kind == FW_VAD_SECTION)
+		return; /* the child asks its region */
 	if (pte_is_pointer(v)) {
 		p = pte_pointer(v);
 		FW_ADD(mm, p->refs, 1);
@@ -161,7 +173,7 @@ static bool clone_batch(struct clone *c, fw_vpn at, fw_vpn stop, fw_pte *pte)
 
 	mm_lock(mm, c->actor);
 	ok = clone_room(c);
-	c->eager = 0;
+	c->eager = c->resident = 0;
 	for (; ok && at < stop; at++, pte++) {
 		if (*pte == 0) {
 			if (child)
@@ -173,7 +185,8 @@ static bool clone_batch(struct clone *c, fw_vpn at, fw_vpn stop, fw_pte *pte)
 		FW_ASSERT(child);
 		clone_page(c, at, pte, child++);
 	}
-	space_resident(mm, c->child, (int64_t)c->eager);
+	space_resident(mm, c->child, (int64_t)(c->eager + c->resident));
+	FW_SET(mm, c->child->eager, c->child->eager + c->eager);
 	mm_unlock(mm);
 	return ok;
 }
@@ -214,7 +227,8 @@ static bool clone_pages(struct clone *c)
 
 		if (end > c->vad->end)
 			end = c->vad->end;
-		clone_flush(c, at, end, pte);
+		if (c->vad->kind != FW_VAD_SECTION)
+			clone_flush(c, at, end, pte);
 		while (at < end) {
 			fw_vpn stop = (at | (BATCH - 1)) + 1;
 
@@ -241,8 +255,7 @@ static bool clone_vad(struct clone *c)
 		return false;
 	if (c->vad->flags & FW_VADF_WIPEONFORK)
 		return true;
-	if (c->vad->kind != FW_VAD_PRIVATE &&
-	    c->vad->kind != FW_VAD_PRIVATE_VIEW)
+	if (c->vad->kind == FW_VAD_HOST)
 		return true;
 	return clone_pages(c);
 }

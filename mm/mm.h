@@ -407,9 +407,11 @@ static inline uint32_t actor_id(const struct fw_actor *a)
 /* Who announces pages of a space: a snapshot, good while its lock is held. */
 #define ANNOUNCERS_MAX 32
 struct announcers {
+	const struct fw_mm *mm;
+	const struct fw_space *space;
 	const struct fw_actor *actor[ANNOUNCERS_MAX];
 	unsigned n;
-	bool all; /* too many: treat every page as announced */
+	bool all; /* more than the list holds: all actors are asked */
 };
 void announcers_of(struct fw_mm *mm, const struct fw_space *space,
 		   struct announcers *ret);

@@ -144,6 +144,9 @@ struct fw_space {
 	uint64_t faults;	/* so far, all kinds */
 	uint64_t trim_epoch;	/* mm's trim clock at its last fault */
 	fw_vpn user_top;	/* pages from here on are not regions' */
+	uint64_t eager;		/* pages copied when it was forked: what the
+				 * port has cached of the parent does not
+				 * hold for them */
 	uint64_t port[8];	/* the port's; zero at creation, not copied
 				 * by fork */
 };
@@ -225,6 +228,10 @@ void fw_space_unlock(struct fw_space *space);
  * what was writable and private). Private pages get clone prototypes; no
  * page is copied, except those that any actor announces for writing in the
  * parent: the child gets copies of these and the parent's stay writable.
+ * Other pages that are valid in the parent are valid in the child, with the
+ * same FW_PTE_CACHED bits: a port that copies its cache to the child (as a
+ * host's fork does with mappings) need drop only regions that the child has
+ * not, FW_VAD_HOST ones, and everything if child->eager is not 0.
  * On failure (FW_E_NOMEM, FW_E_LIMIT) nothing remains of the child.
  */
 enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
@@ -380,8 +387,7 @@ fw_pte fw_pte_read_locked(struct fw_space *space, fw_vpn vpn);
 /*
  * Two bits of a valid PTE belong to the port: what its cache holds of it.
  * They are zero in a PTE that has just become valid, and survive until the
- * PTE becomes invalid or fwp_tlb_flush was called for it. fork clears them
- * in the child.
+ * PTE becomes invalid or fwp_tlb_flush was called for it; fork copies them.
  */
 #define FW_PTE_CACHED ((fw_pte)1 << 52)	  /* the cache maps it */
 #define FW_PTE_CACHED_W ((fw_pte)1 << 53) /* ... for writing */

@@ -319,8 +319,28 @@ void fwp_tlb_replace(struct fw_space *space, fw_vpn vpn)
 		fwp_tlb_flush(space, vpn, 1, FW_FLUSH_DROP);
 }
 
+/* Whether the child may go on with the host mappings of this region. */
+static bool inherits(const struct fw_vad *v)
+{
+	return v->kind != FW_VAD_HOST && !(v->flags & FW_VADF_WIPEONFORK);
+}
+
 void hostmap_forked(struct kthread *t)
 {
-	HC2(__NR_munmap, 0, FW_USER_TOP);
-	t->p->host_maps = 0;
+	const struct fw_vad *v = fw_vad_at_or_above(t->p->space, 0);
+	fw_vpn at = 0, top = FW_USER_TOP >> FW_PAGE_SHIFT;
+
+	if (t->p->space->eager) {
+		hostmap_drop_all(t);
+		return;
+	}
+	for (; v; v = fw_vad_next((struct fw_vad *)(uintptr_t)v)) {
+		if (!inherits(v))
+			continue;
+		if (v->start > at)
+			HC2(__NR_munmap, at << FW_PAGE_SHIFT,
+			    (v->start - at) << FW_PAGE_SHIFT);
+		at = v->end;
+	}
+	HC2(__NR_munmap, at << FW_PAGE_SHIFT, (top - at) << FW_PAGE_SHIFT);
 }
