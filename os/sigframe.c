@@ -159,8 +159,7 @@ static uint64_t frame_place(struct kthread *t, const struct ucontext *uc,
 	*ret_fp = sp;
 	sp -= sizeof(struct rt_sigframe);
 	sp = (sp & ~(uint64_t)(FRAME_ALIGN - 1)) - 8;
-	if (on_alt && !(t->alt_flags & SS_AUTODISARM) &&
-	    (sp <= t->alt_sp || sp - t->alt_sp > t->alt_size))
+	if (on_alt && (sp <= t->alt_sp || sp - t->alt_sp > t->alt_size))
 		return 0;
 	return sp;
 }
