@@ -44,6 +44,8 @@ enum fw_walk_end fw_mmu_translate(struct fw_mmu_cpu *cpu, fw_addr addr,
 		from_entry(e, addr, ret);
 		return FW_WALK_OK;
 	}
+	if (cpu->tlb_only)
+		return FW_WALK_MISS;
 	if (e)
 		fw_tlb_drop_page(cpu->tlb, cpu->asid, addr);
 	end = fw_mmu_walk(&cpu->ctl, cpu->bus, addr, access, ret);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#define FORK_TRIES 4
 #define MAX_RETRIES 10000 /* of one access, before it counts as a hang */
 
 static void cpu_enlist(struct soft *s, struct soft_cpu *cpu)
@@ -52,6 +53,7 @@ struct soft_cpu *soft_cpu_create(struct soft *s, struct fw_space *space)
 		.bus = &s->bus,
 		.tlb = &cpu->tlb,
 		.asid = (uint16_t)space->id,
+		.tlb_only = true,
 	};
 	cpu_enlist(s, cpu);
 	return cpu;
@@ -88,16 +90,32 @@ void soft_cpu_exit(struct soft_cpu *cpu)
 	soft_cpu_free(cpu);
 }
 
+/* As mm.h prescribes: room first, and again when others took it. */
+static enum fw_status fork_space(struct soft_cpu *parent,
+				 struct fw_space **ret_child)
+{
+	struct fw_mm *mm = parent->soft->mm;
+	struct fw_space *space = parent->space;
+	enum fw_status status = FW_E_NOMEM;
+
+	for (unsigned i = 0; i < FORK_TRIES && status == FW_E_NOMEM; i++) {
+		if (!fw_make_room(mm, parent->actor, space,
+				  fw_space_fork_need(space)))
+			return FW_E_NOMEM;
+		fw_space_lock(space, parent->actor);
+		status = fw_space_fork_locked(mm, parent->actor, space,
+					      ret_child);
+		fw_space_unlock(space);
+	}
+	return status;
+}
+
 enum fw_status soft_fork(struct soft_cpu *parent, struct soft_cpu **ret)
 {
 	struct soft *s = parent->soft;
 	struct fw_space *child;
-	enum fw_status status;
+	enum fw_status status = fork_space(parent, &child);
 
-	fw_space_lock(parent->space, parent->actor);
-	status = fw_space_fork_locked(s->mm, parent->actor, parent->space,
-				      &child);
-	fw_space_unlock(parent->space);
 	if (status != FW_OK)
 		return status;
 	*ret = soft_cpu_create(s, child);
@@ -119,6 +137,47 @@ static bool handle(struct soft_cpu *cpu, const struct fw_walk *walk,
 	return fw_kind_resolved(cpu->last.kind);
 }
 
+/*
+ * Loads the TLB from the tables for the first and the last byte. Under the
+ * space lock, as the core wants it (mm.h): it flushes before it changes a
+ * PTE, and nobody may load the old one in between.
+ */
+static enum fw_walk_end load_tlb(struct soft_cpu *cpu, fw_addr addr,
+				 uint64_t len, uint32_t access,
+				 struct fw_walk *walk)
+{
+	enum fw_walk_end end;
+
+	fw_space_lock(cpu->space, cpu->actor);
+	pthread_mutex_lock(&cpu->lock);
+	cpu->mmu.tlb_only = false;
+	end = fw_mmu_translate(&cpu->mmu, addr, access, walk);
+	if (end == FW_WALK_OK && ((addr ^ (addr + len - 1)) >> FW_PAGE_SHIFT))
+		end = fw_mmu_translate(&cpu->mmu,
+				       (addr | FW_PAGE_MASK) + 1, access,
+				       walk);
+	cpu->mmu.tlb_only = true;
+	pthread_mutex_unlock(&cpu->lock);
+	fw_space_unlock(cpu->space);
+	return end;
+}
+
+/* One try: through the TLB, else by loading it. FW_WALK_MISS: try again. */
+static enum fw_walk_end try_access(struct soft_cpu *cpu, fw_addr addr,
+				   void *buffer, uint64_t len, uint32_t access,
+				   struct fw_walk *walk)
+{
+	enum fw_walk_end end;
+
+	pthread_mutex_lock(&cpu->lock);
+	end = fw_mmu_access(&cpu->mmu, addr, buffer, len, access, walk);
+	pthread_mutex_unlock(&cpu->lock);
+	if (end != FW_WALK_MISS)
+		return end;
+	end = load_tlb(cpu, addr, len, access, walk);
+	return end == FW_WALK_OK ? FW_WALK_MISS : end;
+}
+
 bool soft_access(struct soft_cpu *cpu, fw_addr addr, void *buffer, uint64_t len,
 		 uint32_t access)
 {
@@ -127,12 +186,11 @@ bool soft_access(struct soft_cpu *cpu, fw_addr addr, void *buffer, uint64_t len,
 
 	access |= FW_ACC_USER;
 	for (unsigned i = 0; i < MAX_RETRIES; i++) {
-		pthread_mutex_lock(&cpu->lock);
-		end = fw_mmu_access(&cpu->mmu, addr, buffer, len, access,
-				    &walk);
-		pthread_mutex_unlock(&cpu->lock);
+		end = try_access(cpu, addr, buffer, len, access, &walk);
 		if (end == FW_WALK_OK)
 			return true;
+		if (end == FW_WALK_MISS)
+			continue;
 		if (end == FW_WALK_NONCANONICAL) {
 			cpu->last = (struct fw_fault){.addr = addr,
 						      .access = access,

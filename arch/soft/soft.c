@@ -111,9 +111,7 @@ void soft_actor_died(struct soft *s, struct fw_actor *actor)
 {
 	uint32_t n = s->n_dead;
 
-	if (n == SOFT_DEAD)
-		fwp_panic("too many deaths", __FILE__, __LINE__);
-	s->dead[n] = actor->id;
+	s->dead[n % SOFT_DEAD] = actor->id;
 	__atomic_store_n(&s->n_dead, n + 1, __ATOMIC_RELEASE);
 }
 

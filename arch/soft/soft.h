@@ -62,7 +62,7 @@ struct soft {
 	struct soft_cpu *cpus[SOFT_CPUS];
 	struct soft_store stores[FW_MAX_PAGE_FILES];
 	struct soft_file files[SOFT_FILES]; /* by cookie - 1 */
-	uint32_t dead[SOFT_DEAD];	    /* actor ids */
+	uint32_t dead[SOFT_DEAD]; /* ids of the last actors that died */
 	uint32_t n_dead;
 
 	/* Called without locks before each I/O; anything but FW_OK is its

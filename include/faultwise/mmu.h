@@ -68,6 +68,7 @@ enum fw_walk_end {
 	FW_WALK_FAULT,	      /* #PF: error and cr2 are set */
 	FW_WALK_NONCANONICAL, /* #GP or #SS, which is not a page fault */
 	FW_WALK_BUS,	      /* a table or the page is not in memory */
+	FW_WALK_MISS,	      /* not in the TLB of a CPU that does not walk */
 };
 
 /* What a walk found. On FW_WALK_OK all but error and cr2 are set. */
@@ -140,6 +141,7 @@ struct fw_mmu_cpu {
 	const struct fw_mmu_bus *bus;
 	struct fw_tlb *tlb; /* NULL: each access walks */
 	uint16_t asid;
+	bool tlb_only; /* do not walk: FW_WALK_MISS instead */
 };
 
 /* Like fw_mmu_walk, through the TLB. A TLB entry that would not permit the

@@ -242,6 +242,25 @@ TEST(the_first_write_sets_the_dirty_bit, "B19 B20")
 	is_u64(ram[4][2] & D, D, "and after cleaning it does again");
 }
 
+TEST(a_tlb_that_software_fills, "A18")
+{
+	struct fw_mmu_cpu cpu = boot();
+	struct fw_walk walk;
+	uint64_t value = 5;
+
+	cpu.tlb_only = true;
+	is_u64(access(&cpu, 0x2000, &value, 8, FW_ACC_WRITE), FW_WALK_MISS,
+	       "nothing is loaded");
+	is_u64(ram[4][2] & (A | D), 0, "and nothing was walked");
+	cpu.tlb_only = false;
+	fw_mmu_translate(&cpu, 0x2000, FW_ACC_READ, &walk);
+	cpu.tlb_only = true;
+	is_u64(access(&cpu, 0x2000, &value, 8, FW_ACC_READ), FW_WALK_OK,
+	       "loaded");
+	is_u64(access(&cpu, 0x2000, &value, 8, FW_ACC_WRITE), FW_WALK_MISS,
+	       "not for writing");
+}
+
 TEST(a_large_page_through_the_tlb, "A03")
 {
 	struct fw_mmu_cpu cpu = boot();

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model.h - random operations and the model that they are held against.
+ *
+ * The model of a space is an array of pages, each with its kind, protection
+ * and contents; the model of a section is its contents. What the core says to
+ * an operation, what a read finds and whether an access is allowed must be
+ * what the model says. ops.c has the operations, model.c runs them, killed.c
+ * runs them on processes that die in the middle.
+ */
+#ifndef FAULTWISE_TESTS_MODEL_H
+#define FAULTWISE_TESTS_MODEL_H
+
+#include "harness.h"
+
+#include "arch/soft/soft.h"
+
+#define SPACES 6
+#define PAGES 512u   /* of a space that the model covers */
+#define SECTIONS 64  /* ever made */
+#define SECTION_PAGES 96u
+#define VERIFY_EVERY 2000
+#define MODEL_PAGE 4096u
+
+
+/* VIEW: private, not yet copied. HOST: what it holds is not the core's. */
+enum kind { NONE, PRIVATE, SHARED, VIEW, HOST, COPIED };
+
+struct section {
+	struct fw_section *core;
+	uint64_t cookie; /* files */
+	uint32_t pages;
+	bool dropped; /* no longer mapped anew */
+	uint8_t data[SECTION_PAGES][MODEL_PAGE];
+};
+
+struct page {
+	enum kind kind;
+	uint8_t prot;
+	uint16_t section_page;
+	struct section *section;
+	uint8_t data[MODEL_PAGE]; /* PRIVATE and COPIED */
+};
+
+struct space {
+	struct soft_cpu *cpu; /* NULL: no such process */
+	struct page pages[PAGES];
+};
+
+extern struct soft *soft;
+extern struct space spaces[SPACES];
+extern bool failing; /* now and then an I/O fails */
+extern bool doomed;  /* whoever runs may die: all that the core writes is the
+		      * victim's own */
+
+uint32_t rnd(uint32_t n);
+/* A machine with files, sections and one process. */
+void model_start(uint64_t seed, uint32_t nframes);
+struct space *any_space(void);
+/* One operation of somebody's. `mortal`: one in which he may die. */
+void op(struct space *sp, bool mortal);
+/* Every page of every space is what the model says. */
+void check_all(void);
+/* The process is gone, as far as the model is concerned. */
+void model_forget(struct space *sp);
+/* Ends all and wants everything back. */
+void tear_down(void);
+/* The i-th argument of the program as a number. */
+unsigned long argument(int i, unsigned long otherwise);
+/* As given, and many more with FW_LONG=1 in the environment. */
+unsigned long long_run(unsigned long otherwise, unsigned long with_long);
+
+#endif
