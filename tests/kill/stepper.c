@@ -173,7 +173,9 @@ static bool take_at_gate(pid_t pid, long options)
 
 	if (!seize(pid, options))
 		return false;
-	for (unsigned i = 0; i < PATIENCE_MS; i++) {
+	/* Longer from look to look: on a busy machine it may not run at all
+	 * in a millisecond, and each stop sends it back to the queue. */
+	for (unsigned ms = 1; ms < 2000; ms = ms * 3 / 2 + 1) {
 		ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
 		if (!wait_stop(pid, &st) || !WIFSTOPPED(st))
 			return false;
@@ -183,7 +185,7 @@ static bool take_at_gate(pid_t pid, long options)
 		}
 		st = WSTOPSIG(st) == SIGTRAP ? 0 : WSTOPSIG(st);
 		ptrace(PTRACE_CONT, pid, NULL, st);
-		usleep(1000);
+		usleep(ms * 1000);
 	}
 	return false;
 }
@@ -272,7 +274,7 @@ static void let_go(pid_t pid)
 	struct user_regs_struct regs;
 	int st;
 
-	for (unsigned i = 0; i < 1000 && seize(pid, 0); i++) {
+	for (unsigned i = 0; i < 200 && seize(pid, 0); i++) {
 		ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
 		if (!wait_stop(pid, &st) || !WIFSTOPPED(st))
 			return;
@@ -284,7 +286,7 @@ static void let_go(pid_t pid)
 		}
 		st = WSTOPSIG(st) == SIGTRAP ? 0 : WSTOPSIG(st);
 		ptrace(PTRACE_DETACH, pid, NULL, st);
-		usleep(500);
+		usleep(1000 + i * 1000);
 	}
 }
 

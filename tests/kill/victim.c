@@ -38,7 +38,7 @@ static size_t some_page(size_t bytes)
 }
 
 /* A few milliseconds of work, a nap, for ever: keeps frames moving. */
-static _Noreturn void neighbour(void)
+static _Noreturn void neighbour(pid_t driver)
 {
 	uint64_t *m = map_anon(CHURN, 0);
 	uint64_t r = 1;
@@ -54,6 +54,8 @@ static _Noreturn void neighbour(void)
 			must(shared[k] == mix(k ^ 9));
 			shared[k] = mix(k ^ 9);
 		}
+		if (getppid() != driver)
+			_exit(1);
 		usleep(1000);
 	}
 }
@@ -221,7 +223,7 @@ static void serve(enum kill_op op)
 int main(int argc, char **argv)
 {
 	char line[32];
-	pid_t other;
+	pid_t other, driver = getpid();
 
 	if (argc > 1 && !strcmp(argv[1], "after-exec")) {
 		gate(GATE_AFTER);
@@ -236,7 +238,7 @@ int main(int argc, char **argv)
 	other = fork();
 	must(other >= 0);
 	if (!other)
-		neighbour();
+		neighbour(driver);
 	while (fgets(line, sizeof(line), stdin)) {
 		attempt++;
 		serve((enum kill_op)atoi(line));
