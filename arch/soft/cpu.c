@@ -82,10 +82,30 @@ void soft_cpu_free(struct soft_cpu *cpu)
 	soft_cpu_bury(cpu);
 }
 
+bool soft_is_running(struct soft *s, const struct fw_space *space)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&s->cpus_lock);
+	for (unsigned i = 0; i < SOFT_CPUS; i++)
+		found = found || (s->cpus[i] && s->cpus[i]->space == space);
+	pthread_mutex_unlock(&s->cpus_lock);
+	return found;
+}
+
+/* From here on the keeper does not touch the space: see fwp_ask_trim. */
+static void cpu_retire(struct soft_cpu *cpu)
+{
+	pthread_mutex_lock(&cpu->soft->keeper_lock);
+	cpu_delist(cpu);
+	pthread_mutex_unlock(&cpu->soft->keeper_lock);
+}
+
 void soft_cpu_exit(struct soft_cpu *cpu)
 {
 	struct soft *s = cpu->soft;
 
+	cpu_retire(cpu);
 	fw_space_destroy(s->mm, cpu->actor, cpu->space);
 	soft_cpu_free(cpu);
 }

@@ -176,7 +176,9 @@ void fwp_view_gone(struct fw_space *space, uint64_t cookie, uint64_t page,
 
 /* ---- reclaim ---------------------------------------------------------- */
 
-/* Any thread can flush any space here, so the keeper trims for the others. */
+/* Any thread can flush any space here, so the keeper trims for the others. The
+ * core holds no reference to the victim: it must have a CPU, and none of those
+ * leaves while keeper_lock is held. */
 bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 {
 	struct soft *s = soft_machine();
@@ -186,7 +188,8 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 	__atomic_add_fetch(&s->asked_trims, 1, __ATOMIC_RELAXED);
 	if (!s->keeper || !victim || pthread_mutex_trylock(&s->keeper_lock))
 		return false;
-	done = fw_trim(mm, s->keeper, victim, n);
+	if (soft_is_running(s, victim))
+		done = fw_trim(mm, s->keeper, victim, n);
 	pthread_mutex_unlock(&s->keeper_lock);
 	return done > 0;
 }

@@ -123,6 +123,8 @@ void soft_cpu_free(struct soft_cpu *cpu);
 void soft_cpu_exit(struct soft_cpu *cpu);
 /* Forgets a CPU whose actor died and was reaped; returns its space. */
 struct fw_space *soft_cpu_bury(struct soft_cpu *cpu);
+/* Is there a CPU in this space? */
+bool soft_is_running(struct soft *s, const struct fw_space *space);
 /* A child by fork, with a CPU of its own; FW_E_* when it cannot be. */
 enum fw_status soft_fork(struct soft_cpu *parent, struct soft_cpu **ret);
 
