@@ -6,6 +6,7 @@
  * pieces of an iovec, mostly) cost one announcement.
  */
 #include "os/buffers.h"
+#include "os/procview.h"
 
 #define EFAULT_TRIES 4
 #define STRING_MAX 4096u
@@ -258,21 +259,7 @@ long buf_call_masked(struct buffers *b, long nr, long args[6], long *mask_arg,
 
 bool path_is_exe(struct kthread *t, const char *path)
 {
-	char own[16];
-	size_t at = sizeof(own);
-	uint32_t pid = t->p->pid;
-	size_t digits;
+	const char *own = proc_own(t, path);
 
-	if (!t->p->exe[0] || k_strncmp(path, "/proc/", 6))
-		return false;
-	path += 6;
-	if (!k_strcmp(path, "self/exe") || !k_strcmp(path, "thread-self/exe"))
-		return true;
-	do {
-		own[--at] = (char)('0' + pid % 10);
-		pid /= 10;
-	} while (pid);
-	digits = sizeof(own) - at;
-	return !k_strncmp(path, own + at, digits) &&
-	       !k_strcmp(path + digits, "/exe");
+	return own && !k_strcmp(own, "exe") && t->p->exe[0];
 }

@@ -11,8 +11,7 @@
 #include <linux/resource.h>
 
 #include "os/buffers.h"
-
-#define PATH_HEAD 40
+#include "os/procview.h"
 
 /* ---- descriptors -------------------------------------------------------- */
 
@@ -95,7 +94,7 @@ static long exe_link(struct kthread *t, uint64_t to, long size)
 static long do_readlink(struct kthread *t, long nr, const long a[6],
 			unsigned at)
 {
-	char head[PATH_HEAD];
+	char head[PROC_PATH_BYTES];
 	struct buffers b;
 
 	buf_init(&b, t);
@@ -118,6 +117,39 @@ long sys_readlinkat(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
 	return do_readlink(t, __NR_readlinkat, a, 1);
+}
+
+/* a[at] is the path, a[at + 1] the flags. */
+static long do_open(struct kthread *t, long nr, const long a[6], unsigned at)
+{
+	char head[PROC_PATH_BYTES];
+	const char *own;
+	long args[6];
+	struct buffers b;
+
+	memcpy(args, a, sizeof(args));
+	buf_init(&b, t);
+	buf_string(&b, (uint64_t)a[at], head, sizeof(head));
+	own = b.bad ? NULL : proc_own(t, head);
+	if (own && !k_strcmp(own, "maps"))
+		return proc_maps(t, a[at + 1]);
+	if (own && path_is_exe(t, head)) {
+		buf_init(&b, t);
+		args[at] = (long)t->p->exe;
+	}
+	return buf_call(&b, nr, args, BUF_AGAIN);
+}
+
+long sys_open(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return do_open(t, __NR_open, a, 0);
+}
+
+long sys_openat(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return do_open(t, __NR_openat, a, 1);
 }
 
 /* ---- limits ------------------------------------------------------------- */

@@ -51,7 +51,7 @@ os_call_fn sys_ioctl, sys_fcntl, sys_prctl, sys_semctl, sys_shmctl, sys_msgctl;
 
 /* misc.c */
 os_call_fn sys_close, sys_dup2, sys_dup3, sys_close_range;
-os_call_fn sys_readlink, sys_readlinkat;
+os_call_fn sys_open, sys_openat, sys_readlink, sys_readlinkat;
 os_call_fn sys_prlimit64, sys_setrlimit, sys_getrlimit;
 
 /* futex.c */
