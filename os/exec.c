@@ -249,6 +249,7 @@ static void leave_note(struct exec *e)
 	copy_name(proc->exec_name, e->name);
 	proc->exec_mask = e->t->guest_mask;
 	proc->exec_ignored = ignored;
+	limits_leave(p);
 	proc->old_space = p->space;
 	proc->exec_shared = p->vfork_child;
 	__atomic_store_n(&proc->state, FW_PROC_EXECS, __ATOMIC_SEQ_CST);

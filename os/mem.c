@@ -281,6 +281,8 @@ long sys_mmap(struct kthread *t, struct ucontext *uc, const long a[6])
 			    flags & HOST_MAP_ANONYMOUS ? 0 : (uint64_t)a[5]);
 
 	(void)uc;
+	if (!r && !limit_allows(t, len))
+		r = -ENOMEM;
 	if (!r)
 		r = make_backing(t, flags, a[4], (uint64_t)a[5], len, prot, &b);
 	if (r)
@@ -386,7 +388,8 @@ long sys_brk(struct kthread *t, struct ucontext *uc, const long a[6])
 	(void)uc;
 	if (want < p->brk_start || new > FW_USER_TOP || new < want)
 		return (long)p->brk_end;
-	if (new > old && brk_grow(t, old, new))
+	if (new > old &&
+	    (!limit_allows(t, new - old) || brk_grow(t, old, new)))
 		return (long)p->brk_end;
 	if (new < old)
 		fw_unmap(p->mm, t->actor, p->space, new, old - new);
@@ -535,6 +538,8 @@ long sys_mremap(struct kthread *t, struct ucontext *uc, const long a[6])
 				       old + new_len, old_len - new_len));
 		return r ? r : (long)old;
 	}
+	if (!limit_allows(t, new_len - old_len))
+		return -ENOMEM;
 	if (range_ok(old, new_len) &&
 	    grow_at(t, old, old_len, new_len - old_len) == 0)
 		return (long)old;

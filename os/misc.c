@@ -202,6 +202,33 @@ static long limit_set(struct kthread *t, uint64_t which,
 	return 0;
 }
 
+bool limit_allows(struct kthread *t, uint64_t more)
+{
+	const struct kproc *p = t->p;
+
+	return !(p->limits_set & 1u << RLIMIT_AS) ||
+	       (p->space->mapped << FW_PAGE_SHIFT) + more <=
+		       p->limit_cur[RLIMIT_AS];
+}
+
+void limits_leave(const struct kproc *p)
+{
+	struct fw_proc *proc = p->proc;
+
+	memcpy(proc->exec_limit_cur, p->limit_cur, sizeof(p->limit_cur));
+	memcpy(proc->exec_limit_max, p->limit_max, sizeof(p->limit_max));
+	proc->exec_limits = p->limits_set;
+}
+
+void limits_join(struct kproc *p)
+{
+	const struct fw_proc *proc = p->proc;
+
+	memcpy(p->limit_cur, proc->exec_limit_cur, sizeof(p->limit_cur));
+	memcpy(p->limit_max, proc->exec_limit_max, sizeof(p->limit_max));
+	p->limits_set = proc->exec_limits;
+}
+
 /* set and ret are the guest's addresses; NULL for neither. */
 static long limit_call(struct kthread *t, uint64_t which, uint64_t set,
 		       uint64_t get)

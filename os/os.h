@@ -54,6 +54,12 @@ os_call_fn sys_close, sys_dup2, sys_dup3, sys_close_range;
 os_call_fn sys_open, sys_openat, sys_readlink, sys_readlinkat;
 os_call_fn sys_prlimit64, sys_setrlimit, sys_getrlimit;
 
+/* False when `more` bytes of address space would exceed RLIMIT_AS. */
+bool limit_allows(struct kthread *t, uint64_t more);
+/* Limits survive exec: noted by the old image, taken over by the new one. */
+void limits_leave(const struct kproc *p);
+void limits_join(struct kproc *p);
+
 /* futex.c */
 os_call_fn sys_futex;
 /* Wakes up to n waiters of a word, whether its memory is private or shared.

@@ -141,6 +141,8 @@ struct fw_proc {
 	char exec_name[256];	/* AT_EXECFN */
 	uint64_t exec_mask;	/* guest's signal mask, survives exec */
 	uint64_t exec_ignored;	/* signals that are ignored, survive exec */
+	uint32_t exec_limits;	/* resource limits that are ours (os/misc.c) */
+	uint64_t exec_limit_cur[16], exec_limit_max[16];
 };
 enum fw_proc_state { FW_PROC_NEW, FW_PROC_RUNS, FW_PROC_EXECS, FW_PROC_DEAD };
 

@@ -242,6 +242,8 @@ static bool join(struct kthread *t, uint64_t *ret_mask)
 	is_first = proc->state != FW_PROC_EXECS;
 	if (is_first)
 		proc->exec_mask = *ret_mask;
+	else
+		limits_join(t->p);
 	*ret_mask = proc->exec_mask;
 	return is_first;
 }
