@@ -112,7 +112,7 @@ long sys_madvise(struct kthread *t, struct ucontext *uc, const long a[6])
 	return advise(t, start, len, (int)a[2]);
 }
 
-/* ---- mincore ---------------------------------------------------------------- */
+/* ---- mincore ------------------------------------------------------------ */
 
 /* Resident means: touching it needs no read. */
 static bool is_resident(fw_pte pte)
@@ -150,7 +150,7 @@ long sys_mincore(struct kthread *t, struct ucontext *uc, const long a[6])
 	return 0;
 }
 
-/* ---- msync ------------------------------------------------------------------- */
+/* ---- msync -------------------------------------------------------------- */
 
 /* Has the host write back the file behind one shared view. */
 static long sync_view(struct kthread *t, fw_vpn at, fw_vpn end, long flags,
@@ -194,7 +194,7 @@ long sys_msync(struct kthread *t, struct ucontext *uc, const long a[6])
 	return r;
 }
 
-/* ---- mlock -------------------------------------------------------------------- */
+/* ---- mlock -------------------------------------------------------------- */
 
 static long lock_range(struct kthread *t, const long a[6], bool lock, bool now)
 {

@@ -84,7 +84,7 @@ static void never_empty(struct exec *e)
 	e->argc = 1;
 }
 
-/* ---- which file ----------------------------------------------------------- */
+/* ---- which file --------------------------------------------------------- */
 
 static long check_file(long dirfd, const char *path, long flags, long fd)
 {
@@ -207,7 +207,7 @@ static long find_program(struct exec *e, long dirfd, long flags)
 	return -40; /* ELOOP */
 }
 
-/* ---- the change of images --------------------------------------------------- */
+/* ---- the change of images ----------------------------------------------- */
 
 static void copy_name(char to[256], const char *from)
 {

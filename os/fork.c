@@ -31,7 +31,7 @@
 	(CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |         \
 	 CLONE_CHILD_SETTID | CLONE_PIDFD)
 
-/* ---- fork ------------------------------------------------------------------ */
+/* ---- fork --------------------------------------------------------------- */
 
 /* In the child: becomes a process of its own in its own space. */
 static void fork_child(struct kthread *t, struct fw_proc *proc,
@@ -146,7 +146,7 @@ static long do_fork(struct kthread *t, struct ucontext *uc,
 	return after_fork(t, rq, pid);
 }
 
-/* ---- vfork -------------------------------------------------------------------- */
+/* ---- vfork -------------------------------------------------------------- */
 
 struct vchild {
 	struct kthread *t;
@@ -258,7 +258,7 @@ static long do_vfork(struct kthread *t, const struct ucontext *uc,
 	return after_fork(t, rq, pid);
 }
 
-/* ---- the calls ------------------------------------------------------------------ */
+/* ---- the calls ---------------------------------------------------------- */
 
 static long do_clone(struct kthread *t, struct ucontext *uc,
 		     const struct clone_request *rq)

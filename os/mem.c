@@ -335,7 +335,7 @@ void populate(struct kthread *t, uint64_t start, uint64_t len, bool write)
 	}
 }
 
-/* ---- munmap, mprotect ------------------------------------------------------ */
+/* ---- munmap, mprotect --------------------------------------------------- */
 
 long sys_munmap(struct kthread *t, struct ucontext *uc, const long a[6])
 {
@@ -365,7 +365,7 @@ long sys_mprotect(struct kthread *t, struct ucontext *uc, const long a[6])
 				    (unsigned)prot & PROT_BITS));
 }
 
-/* ---- brk ----------------------------------------------------------------------- */
+/* ---- brk ---------------------------------------------------------------- */
 
 static long brk_grow(struct kthread *t, uint64_t from, uint64_t to)
 {
@@ -397,7 +397,7 @@ long sys_brk(struct kthread *t, struct ucontext *uc, const long a[6])
 	return (long)want;
 }
 
-/* ---- mremap ---------------------------------------------------------------------- */
+/* ---- mremap ------------------------------------------------------------- */
 
 #define MREMAP_BITS 7ul
 

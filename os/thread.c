@@ -106,7 +106,7 @@ long thread_clone(struct kthread *t, const struct ucontext *uc,
 	return tid;
 }
 
-/* ---- end ------------------------------------------------------------------ */
+/* ---- end ---------------------------------------------------------------- */
 
 #define ROBUST_LIMIT 2048
 

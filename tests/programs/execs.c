@@ -195,15 +195,17 @@ static void failures(void)
 
 static void run(const char *what, void (*how)(void))
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	printf("%s\n", what);
+	fflush(stdout);
+	pid = fork();
 	must(pid >= 0);
 	if (!pid) {
 		prepare();
 		how();
 		_exit(98);
 	}
-	printf("%s\n", what);
 	printf("%s: %d\n", what, wait_for(pid));
 }
 

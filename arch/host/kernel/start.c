@@ -116,7 +116,7 @@ static void layout(struct kproc *p)
 	}
 }
 
-/* ---- who we are --------------------------------------------------------------- */
+/* ---- who we are --------------------------------------------------------- */
 
 static void join_run(struct kthread *t)
 {
@@ -164,7 +164,7 @@ static void enter_new_space(struct kthread *t)
 		fail(t, FW_FAIL_US, -ENOMEM);
 }
 
-/* ---- the program ----------------------------------------------------------------- */
+/* ---- the program -------------------------------------------------------- */
 
 static long open_program(struct kthread *t, bool is_first)
 {
