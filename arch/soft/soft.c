@@ -2,6 +2,8 @@
 /* soft.c - the machine: RAM, page files, files, background work. */
 #include "arch/soft/soft.h"
 
+#include "mm/mm.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -141,7 +143,26 @@ static void print_line(void *arg, const char *line)
 	fprintf(stderr, "# verify: %s\n", line);
 }
 
+/* Zeroed frames are zero. */
+static unsigned verify_zeroed(struct soft *s)
+{
+	struct fw_mm *mm = s->mm;
+	unsigned wrong = 0;
+
+	mm_lock(mm, s->keeper);
+	for (fw_pfn pfn = mm->base; pfn < mm->nframes; pfn++) {
+		if (mm->frames[pfn].state != FRAME_ZEROED ||
+		    fw_page_is_zero(fw_frame_data(mm, pfn)))
+			continue;
+		wrong++;
+		fprintf(stderr, "# verify: zeroed frame %u is not\n", pfn);
+	}
+	mm_unlock(mm);
+	return wrong;
+}
+
 unsigned soft_verify(struct soft *s)
 {
-	return fw_verify(s->mm, s->keeper, print_line, NULL);
+	return fw_verify(s->mm, s->keeper, print_line, NULL) +
+	       verify_zeroed(s);
 }

@@ -10,7 +10,7 @@
 
 #include <setjmp.h>
 
-#define DEATH_EVERY 40 /* operations; in so many of them somebody is doomed */
+#define DEATH_EVERY 12 /* operations; in so many of them somebody is doomed */
 
 static jmp_buf out;
 static unsigned long steps_left, deaths;
