@@ -160,6 +160,16 @@ static void any_processor(void)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
+/* Stops it, unless it has stopped already: an interrupt of a process that
+ * is stopped would stop it once more as soon as it is continued. */
+static bool interrupt(pid_t pid, int *st)
+{
+	if (waitpid(pid, st, __WALL | WNOHANG) == pid)
+		return WIFSTOPPED(*st);
+	ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+	return wait_stop(pid, st) && WIFSTOPPED(*st);
+}
+
 static bool seize(pid_t pid, long options)
 {
 	return !ptrace(PTRACE_SEIZE, pid, NULL, options);
@@ -173,11 +183,9 @@ static bool take_at_gate(pid_t pid, long options)
 
 	if (!seize(pid, options))
 		return false;
-	/* Longer from look to look: on a busy machine it may not run at all
-	 * in a millisecond, and each stop sends it back to the queue. */
+	/* Longer from look to look: others use the machine, too. */
 	for (unsigned ms = 1; ms < 2000; ms = ms * 3 / 2 + 1) {
-		ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
-		if (!wait_stop(pid, &st) || !WIFSTOPPED(st))
+		if (!interrupt(pid, &st))
 			return false;
 		if (at_gate(pid, GATE_BEFORE, &regs)) {
 			regs.rax = 1;
@@ -275,8 +283,7 @@ static void let_go(pid_t pid)
 	int st;
 
 	for (unsigned i = 0; i < 200 && seize(pid, 0); i++) {
-		ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
-		if (!wait_stop(pid, &st) || !WIFSTOPPED(st))
+		if (!interrupt(pid, &st))
 			return;
 		if (at_gate(pid, GATE_AFTER, &regs) ||
 		    at_gate(pid, GATE_BEFORE, &regs)) {
@@ -332,10 +339,7 @@ static enum end step_agent(pid_t victim, unsigned long n, unsigned long *ret)
 	regs.rax = 0; /* the gate stays shut: the victim is idle */
 	ptrace(PTRACE_SETREGS, victim, NULL, &regs);
 	ptrace(PTRACE_DETACH, victim, NULL, NULL);
-	if (!seize(agent, 0))
-		return STUCK;
-	ptrace(PTRACE_INTERRUPT, agent, NULL, NULL);
-	if (!wait_stop(agent, &st) || !WIFSTOPPED(st))
+	if (!seize(agent, 0) || !interrupt(agent, &st))
 		return STUCK;
 	return step(agent, n, false, ret);
 }

@@ -142,6 +142,7 @@ static void do_agent(void)
 
 static _Noreturn void victim(enum kill_op op)
 {
+	alarm(120); /* whatever becomes of the others */
 	switch (op) {
 	case OP_DEMAND_ZERO:
 		do_touch(map_anon(64 * PAGE, 0), true);
