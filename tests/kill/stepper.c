@@ -183,8 +183,7 @@ static bool take_at_gate(pid_t pid, long options)
 
 	if (!seize(pid, options))
 		return false;
-	/* Longer from look to look: others use the machine, too. */
-	for (unsigned ms = 1; ms < 2000; ms = ms * 3 / 2 + 1) {
+	for (unsigned i = 0; i < PATIENCE_MS / 2; i++) {
 		if (!interrupt(pid, &st))
 			return false;
 		if (at_gate(pid, GATE_BEFORE, &regs)) {
@@ -193,7 +192,7 @@ static bool take_at_gate(pid_t pid, long options)
 		}
 		st = WSTOPSIG(st) == SIGTRAP ? 0 : WSTOPSIG(st);
 		ptrace(PTRACE_CONT, pid, NULL, st);
-		usleep(ms * 1000);
+		usleep(2000);
 	}
 	return false;
 }
@@ -386,14 +385,18 @@ static int by_value(const void *a, const void *b)
 static bool sweep(enum kill_op op, char **command)
 {
 	struct run run;
-	unsigned long length = 0, n, at = 0, killed = 0, by;
+	unsigned long length, n, at = 0, killed = 0, by;
 	enum end end = STUCK;
 	bool good;
 	int status;
 
 	n_slow = 0;
 	start_run(&run, command);
-	good = try_one(&run, op, limit, &end, &length);
+	/* Now and then the page is there already: then the next one. */
+	good = true;
+	length = 0;
+	for (n = 0; good && !length && n < 20; n++)
+		good = try_one(&run, op, limit, &end, &length);
 	by = stride ? stride : length / kills + 1;
 	for (n = from_n; good && n < length; n += by) {
 		good = try_one(&run, op, n, &end, &at);

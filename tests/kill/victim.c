@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * victim - the guest side of the kill test (README). Reads the number of an
- * operation from stdin, forks a victim that performs it, says "pid P" and,
+ * operation from stdin, forks a victim that says "pid P" and performs it, and,
  * when the victim is gone, "done OUTCOME MICROSECONDS": how it ended and how
  * long the driver's slowest touch of its own memory took right after. At the
  * end of stdin all memory is checked.
@@ -60,11 +60,18 @@ static _Noreturn void neighbour(pid_t driver)
 	}
 }
 
+/* Everything is prepared: what comes next is the operation. */
+static void ready(void)
+{
+	dprintf(1, "pid %d\n", (int)getpid());
+	gate(GATE_BEFORE);
+}
+
 static void do_fork(void)
 {
 	pid_t pid;
 
-	gate(GATE_BEFORE);
+	ready();
 	pid = (pid_t)syscall(SYS_fork);
 	if (!pid)
 		syscall(SYS_exit_group, 0);
@@ -77,7 +84,7 @@ static void do_exec(void)
 {
 	char *argv[] = {"victim", "after-exec", NULL}, *none[] = {NULL};
 
-	gate(GATE_BEFORE);
+	ready();
 	syscall(SYS_execve, "/proc/self/exe", argv, none);
 	must(0);
 }
@@ -89,7 +96,7 @@ static void do_fresh(size_t before, size_t pages)
 
 	for (size_t i = 0; i < before; i += PAGE)
 		m[i] = 1;
-	gate(GATE_BEFORE);
+	ready();
 	for (size_t i = 0; i < pages; i++)
 		m[before + i * PAGE] = 1;
 	gate(GATE_AFTER);
@@ -97,7 +104,7 @@ static void do_fresh(size_t before, size_t pages)
 
 static void do_touch(volatile uint64_t *word, bool write)
 {
-	gate(GATE_BEFORE);
+	ready();
 	if (write)
 		*word = 1;
 	else
@@ -111,7 +118,7 @@ static void do_mapping(bool unmap)
 
 	for (size_t i = 0; i < 64; i += 3)
 		m[i * PAGE] = 1;
-	gate(GATE_BEFORE);
+	ready();
 	if (unmap)
 		syscall(SYS_munmap, m, 64 * PAGE);
 	else
@@ -135,7 +142,7 @@ static void do_agent(void)
 	uint64_t *m = map_anon(4 * MIB, 0);
 
 	fill(m, 4 * MIB, attempt);
-	gate(GATE_BEFORE);
+	ready();
 	check(m, 4 * MIB, attempt);
 	gate(GATE_AFTER);
 }
@@ -174,7 +181,7 @@ static _Noreturn void victim(enum kill_op op)
 		do_exec();
 		break;
 	case OP_EXIT:
-		gate(GATE_BEFORE);
+		ready();
 		syscall(SYS_exit_group, 0);
 		break;
 	case OP_AGENT:
@@ -214,8 +221,6 @@ static void serve(enum kill_op op)
 	must(pid >= 0);
 	if (!pid)
 		victim(op);
-	printf("pid %d\n", (int)pid);
-	fflush(stdout);
 	ended = wait_for(pid);
 	printf("done %d %lu\n", ended, go_on());
 	fflush(stdout);
