@@ -127,14 +127,17 @@ static void do_mapping(bool unmap)
 	gate(GATE_AFTER);
 }
 
-/* A page of ours that has just left the working set. */
+/* A page of a file that nobody has in use any more, but is in memory. */
 static void do_transition(void)
 {
-	uint64_t *m = map_anon(64 * PAGE, 0);
+	int fd = temp_file();
+	uint64_t *m;
 
-	fill(m, 64 * PAGE, attempt);
-	madvise(m, 64 * PAGE, MADV_PAGEOUT);
-	do_touch(m + 5 * 512, true);
+	must(!ftruncate(fd, 64 * PAGE));
+	m = mmap(NULL, 64 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+	must(m != MAP_FAILED && m[5 * 512] == 0);
+	must(!madvise(m, 64 * PAGE, MADV_DONTNEED));
+	do_touch(m + 5 * 512, false);
 }
 
 static void do_agent(void)
