@@ -91,8 +91,9 @@ static void space_drop_vads(struct fw_mm *mm, struct fw_actor *actor,
 	mm_unlock(mm);
 }
 
-void fw_space_destroy(struct fw_mm *mm, struct fw_actor *actor,
-		      struct fw_space *space)
+/* *ref, when there is one, is cleared in the very step that frees the space. */
+static void space_destroy(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, struct fw_space **ref)
 {
 	range_drop(mm, actor, space, 0, (fw_vpn)1 << 36, false);
 	space_drop_vads(mm, actor, space);
@@ -110,9 +111,24 @@ void fw_space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 		FW_SET(mm, actor->forking, NULL);
 	frame_free(mm, frame_at(mm, space->root));
 	pool_free(mm, space, sizeof(*space));
+	if (ref)
+		FW_SET(mm, *ref, NULL);
 	mm->progress++;
 	mm_unlock(mm);
 	section_sweep(mm, actor);
+}
+
+void fw_space_destroy(struct fw_mm *mm, struct fw_actor *actor,
+		      struct fw_space *space)
+{
+	space_destroy(mm, actor, space, NULL);
+}
+
+void fw_space_destroy_ref(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space **ref)
+{
+	if (*ref)
+		space_destroy(mm, actor, *ref, ref);
 }
 
 void fw_space_each(struct fw_mm *mm, struct fw_actor *by,

@@ -76,8 +76,8 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 static long fork_failed(struct kthread *t, struct fw_proc *proc,
 			struct fw_space *child, long error)
 {
-	proc_forget_space(t, proc);
-	fw_space_destroy(t->p->mm, t->actor, child);
+	if (proc_leave_space(t, proc, child, proc->serial, true))
+		fw_space_destroy_ref(t->p->mm, t->actor, &proc->old_space);
 	proc_remove(t, proc);
 	return error;
 }
@@ -132,14 +132,16 @@ static long do_fork(struct kthread *t, struct ucontext *uc,
 		proc_remove(t, proc);
 		return pid;
 	}
-	pid = HC5(__NR_clone, (rq->flags & ~CLONE_OURS) | rq->exit_signal, 0, 0,
-		  0, 0);
+	/* The host itself notes the child's pid, before the child runs: it may
+	 * be dead and its record another's when we run again. */
+	pid = HC5(__NR_clone,
+		  (rq->flags & ~CLONE_OURS) | rq->exit_signal |
+			  CLONE_PARENT_SETTID,
+		  0, &proc->pid, 0, 0);
 	if (pid == 0) {
 		fork_child(t, proc, child, uc, rq);
 		return 0;
 	}
-	if (!K_IS_ERR(pid))
-		proc->pid = (uint32_t)pid;
 	fw_space_unlock(mine);
 	if (K_IS_ERR(pid))
 		return fork_failed(t, proc, child, pid);
@@ -152,6 +154,7 @@ struct vchild {
 	struct kthread *t;
 	struct ucontext *uc;
 	struct fw_proc *proc;
+	uint64_t serial;
 	struct kproc p;
 };
 
@@ -186,14 +189,14 @@ static bool has_exited(long pid)
  */
 static void vfork_done(struct kthread *t, struct vchild *v, long pid)
 {
-	struct fw_proc *proc = v->proc;
-	bool ours = proc->space == t->p->space;
+	struct fw_space *space = t->p->space;
 
-	if (ours && has_exited(pid)) {
-		proc_reap_actors(t, (uint32_t)pid, 0);
-		__atomic_sub_fetch(&fw_space_port(t->p->space)->users, 1,
+	if (has_exited(pid) &&
+	    proc_leave_space(t, v->proc, space, v->serial, false)) {
+		proc_reap_actors(t, v->serial, 0);
+		__atomic_sub_fetch(&fw_space_port(space)->users, 1,
 				   __ATOMIC_SEQ_CST);
-		proc_remove(t, proc);
+		proc_remove(t, v->proc);
 	}
 	kthread_free(v->t);
 	window_close((uint64_t)v, sizeof(*v));
@@ -213,10 +216,11 @@ static struct vchild *vfork_prepare(struct kthread *t,
 	v->p.n_threads = 1;
 	v->p.sig_lock = 0;
 	v->proc = proc_add(t, 0, t->p->pid);
+	v->p.proc = v->proc;
 	v->t = v->proc ? kthread_create(&v->p) : NULL;
 	if (!v->t || kthread_actor(v->t, t))
 		return NULL; /* memory is exhausted: the little is let go */
-	v->p.proc = v->proc;
+	v->serial = v->proc->serial;
 	v->proc->space = t->p->space;
 	v->t->guest_mask = t->guest_mask;
 	v->t->guest_fs = rq->flags & CLONE_SETTLS ? rq->tls : t->guest_fs;
@@ -243,8 +247,9 @@ static long do_vfork(struct kthread *t, const struct ucontext *uc,
 	__atomic_add_fetch(&sp->users, 1, __ATOMIC_SEQ_CST);
 	HC4(__NR_rt_sigprocmask, 2, &all, &old, 8);
 	pid = k_clone((rq->flags & ~CLONE_OURS) | CLONE_VM | CLONE_VFORK |
-			      rq->exit_signal,
-		      (uint64_t)v->uc - 256, 0, 0, 0, vfork_main, v);
+			      CLONE_PARENT_SETTID | rq->exit_signal,
+		      (uint64_t)v->uc - 256, (uint64_t)&v->proc->pid, 0, 0,
+		      vfork_main, v);
 	HC4(__NR_rt_sigprocmask, 2, &old, 0, 8);
 	if (K_IS_ERR(pid)) {
 		__atomic_sub_fetch(&sp->users, 1, __ATOMIC_SEQ_CST);

@@ -98,6 +98,7 @@ struct fw_run {
 	uint64_t ticks_per_sec;	/* of rdtsc */
 	uint64_t max_map_count;	/* the host's vm.max_map_count */
 	uint64_t first_exec_ticks;
+	uint64_t next_serial;	/* atomic: of the next fw_proc */
 	struct fw_proc *procs;	/* list; guarded by procs_lock */
 	struct fw_lock procs_lock;
 	char message[256];	/* text of the failure or Oops */
@@ -117,8 +118,8 @@ struct fw_space_port {
 	uint32_t users;		/* guest processes living in it (atomic) */
 	uint32_t agent_pid;	/* 0 before it exists */
 	uint32_t owner_pid;	/* the guest whose space it is */
-	uint32_t agent_actor;
 	uint32_t gone;		/* 1: the guest has left (exec): destroy */
+	uint64_t owner_serial;
 };
 _Static_assert(sizeof(struct fw_space_port) <= 64, "fits space->port");
 
@@ -132,8 +133,11 @@ struct fw_proc {
 	struct fw_proc *next, *prev;
 	uint32_t pid;
 	uint32_t parent_pid;
+	uint64_t serial; /* never reused, as pids are; the port_ptr of the
+			  * actors of its threads */
 	struct fw_space *space; /* NULL between spaces */
-	struct fw_space *old_space; /* exec: the space being left */
+	struct fw_space *old_space; /* exec: the space being left; after
+				     * death: the one being destroyed */
 	uint32_t state;		/* enum fw_proc_state */
 	uint32_t exec_shared;	/* old_space is another's: a vfork child */
 	/* exec: handed from the old image to the new one */

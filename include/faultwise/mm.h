@@ -219,6 +219,11 @@ void fw_space_destroy(struct fw_mm *mm, struct fw_actor *actor,
  * port record was never filled in belongs to an actor that died early. */
 void fw_space_each(struct fw_mm *mm, struct fw_actor *by,
 		   void (*visit)(struct fw_space *, void *), void *arg);
+/* The same for the space that *ref names (NULL: nothing to do). *ref is
+ * memory of fw_kalloc; it is NULL as soon as the space is gone, so that a
+ * successor of a dead destroyer never destroys another space in its place. */
+void fw_space_destroy_ref(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space **ref);
 void fw_space_lock(struct fw_space *space, struct fw_actor *actor);
 void fw_space_unlock(struct fw_space *space);
 /*

@@ -115,18 +115,19 @@ static bool guest_lives(const struct fw_space_port *sp)
  */
 static _Noreturn void agent_end(struct kthread *t, bool dead)
 {
-	struct fw_space_port *sp = fw_space_port(t->p->space);
+	struct fw_space *space = t->p->space;
 	struct fw_proc *proc = t->p->proc;
 	struct fw_mm *mm = t->p->mm;
 	struct fw_run *run = t->p->run;
+	uint64_t serial = fw_space_port(space)->owner_serial;
 
-	if (dead) {
-		proc_reap_actors(t, sp->owner_pid, t->actor->id);
-		proc_forget_space(t, proc);
-		fw_space_destroy(mm, t->actor, t->p->space);
+	fwp_unlock(&fw_space_port(space)->life);
+	if (dead && proc_leave_space(t, proc, space, serial, true)) {
+		proc_reap_actors(t, serial, 0);
+		fw_space_destroy_ref(mm, t->actor, &proc->old_space);
 		proc_remove(t, proc);
 	} else {
-		fw_space_destroy(mm, t->actor, t->p->space);
+		fw_space_destroy(mm, t->actor, space);
 	}
 	__atomic_sub_fetch(&run->n_agents, 1, __ATOMIC_SEQ_CST);
 	fwp_kick(mm);
@@ -156,7 +157,7 @@ static bool lodger(struct kthread *t, const struct fw_space_port *sp)
 	}
 	procs_unlock(t);
 	if (!alive && dead) {
-		proc_reap_actors(t, dead->pid, t->actor->id);
+		proc_reap_actors(t, dead->serial, 0);
 		proc_remove(t, dead);
 		return true;
 	}
@@ -183,7 +184,7 @@ static void agent_check(struct kthread *t, struct fw_space_port *sp)
 	HC5(__NR_prctl, PR_SET_PDEATHSIG, K_SIG_PARENT, 0, 0, 0);
 	if (!guest_lives(sp)) {
 		wait_for_lodgers(t, sp);
-		agent_end(t, true);
+		agent_end(t, !__atomic_load_n(&sp->gone, __ATOMIC_SEQ_CST));
 	}
 }
 
@@ -233,7 +234,7 @@ long agent_start(struct kthread *t)
 	/* Not the guest's: who execs at once reaps all that is. */
 	a->actor->host_tid = a->actor->host_pid = 0;
 	sp->owner_pid = t->p->pid;
-	sp->agent_actor = a->actor->id;
+	sp->owner_serial = t->p->proc->serial;
 	HC4(__NR_rt_sigprocmask, 2, &all, &old, 8);
 	pid = k_clone(CLONE_VM, (uint64_t)a & ~63ull, 0, 0, 0, agent_main, a);
 	HC4(__NR_rt_sigprocmask, 2, &old, 0, 8);

@@ -35,8 +35,8 @@ static char thread_state(uint32_t tid)
 		*p++ = digits[--n];
 	memcpy(p, "/stat", 6);
 	fd = HC3(__NR_open, path, 02000000 /* O_CLOEXEC */, 0);
-	if (fd < 0)
-		return 0;
+	if (fd < 0) /* no such thread; or no descriptor, no /proc: no word */
+		return fd == -ENOENT || fd == -ESRCH ? 0 : 'R';
 	len = HC3(__NR_read, fd, buf, sizeof(buf) - 1);
 	HC1(__NR_close, fd);
 	for (long i = len - 1; i > 0; i--) /* "pid (comm) S ..." */

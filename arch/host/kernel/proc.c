@@ -48,6 +48,7 @@ struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent)
 
 	if (!p)
 		return NULL;
+	p->serial = __atomic_add_fetch(&run->next_serial, 1, __ATOMIC_SEQ_CST);
 	p->pid = pid;
 	p->parent_pid = parent;
 	p->state = FW_PROC_NEW;
@@ -61,11 +62,23 @@ struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent)
 	return p;
 }
 
-void proc_forget_space(struct kthread *t, struct fw_proc *proc)
+bool proc_leave_space(struct kthread *t, struct fw_proc *proc,
+		      struct fw_space *space, uint64_t serial, bool owner)
 {
+	struct fw_proc *p;
+
 	procs_lock(t);
-	proc->space = NULL;
+	for (p = t->p->run->procs; p && p != proc; p = p->next)
+		;
+	if (p && (p->serial != serial || p->space != space))
+		p = NULL;
+	if (p) {
+		if (owner)
+			p->old_space = space;
+		p->space = NULL;
+	}
 	procs_unlock(t);
+	return p != NULL;
 }
 
 void proc_remove(struct kthread *t, struct fw_proc *proc)
@@ -90,7 +103,8 @@ void proc_remove(struct kthread *t, struct fw_proc *proc)
 }
 
 struct reap {
-	uint32_t pid, except, n;
+	uint64_t serial;
+	uint32_t except, n;
 	struct fw_actor *found[32];
 };
 
@@ -98,13 +112,14 @@ static void reap_visit(struct fw_actor *actor, void *arg)
 {
 	struct reap *r = arg;
 
-	if (actor->host_pid == r->pid && actor->id != r->except && r->n < 32)
+	if (actor->port_ptr == r->serial && actor->id != r->except &&
+	    r->n < 32)
 		r->found[r->n++] = actor;
 }
 
-void proc_reap_actors(struct kthread *t, uint32_t pid, uint32_t except)
+void proc_reap_actors(struct kthread *t, uint64_t serial, uint32_t except)
 {
-	struct reap r = { .pid = pid, .except = except };
+	struct reap r = { .serial = serial, .except = except };
 
 	do {
 		r.n = 0;

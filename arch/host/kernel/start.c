@@ -23,11 +23,11 @@ static volatile struct fw_boot boot
 
 static struct kproc first; /* the process; vfork children have their own */
 
-struct start {
+/* On the host's first stack, which stays mapped, out of the guest's sight: the
+ * host shows a process's command line from there. */
+static struct start {
 	struct host_stack hs;
-	uint64_t low, high; /* the host's stack, to be dropped */
-};
-static struct start start;
+} start;
 
 static void fail(struct kthread *t, enum fw_fail why, long error)
 {
@@ -46,19 +46,6 @@ static uint64_t aux(const uint64_t *auxv, uint64_t type)
 	return 0;
 }
 
-/*
- * The host's first stack: from its last string up to the end of its page,
- * down to what a stack is given at least.
- */
-static void find_host_stack(uint64_t sp)
-{
-	const char *last = (const char *)aux(start.hs.auxv, AT_EXECFN);
-	uint64_t end = last ? (uint64_t)last + k_strlen(last) + 9 : sp;
-
-	start.low = (sp & ~FW_PAGE_MASK) - (256 << 10);
-	start.high = (end + FW_PAGE_MASK) & ~FW_PAGE_MASK;
-}
-
 static void parse_host_stack(uint64_t sp)
 {
 	uint64_t *p = (uint64_t *)sp;
@@ -70,7 +57,6 @@ static void parse_host_stack(uint64_t sp)
 	for (q = (uint64_t *)start.hs.envp; *q; q++)
 		;
 	start.hs.auxv = q + 1;
-	find_host_stack(sp);
 }
 
 static _Noreturn void give_up(const char *why)
@@ -124,12 +110,14 @@ static void join_run(struct kthread *t)
 
 	p->proc = proc_find(t, p->pid);
 	if (p->proc) {
-		proc_reap_actors(t, p->pid, t->actor->id);
+		proc_reap_actors(t, p->proc->serial, t->actor->id);
+		t->actor->port_ptr = p->proc->serial;
 		return;
 	}
 	p->proc = proc_add(t, p->pid, 0);
 	if (!p->proc)
 		fail(t, FW_FAIL_US, -ENOMEM);
+	t->actor->port_ptr = p->proc->serial;
 	memcpy(p->proc->exec_path, p->run->program, sizeof(p->run->program));
 	memcpy(p->proc->exec_name, p->run->program, sizeof(p->run->program));
 	p->run->main_pid = p->pid;
@@ -283,7 +271,6 @@ static void image_main(void *arg)
 	if (r)
 		k_die(t, SIGKILL); /* as Linux, past the point of no return */
 	set_comm(t->p->proc->exec_name);
-	HC2(__NR_munmap, start.low, start.high - start.low);
 	if (!__atomic_exchange_n(&t->p->run->filtered, 1, __ATOMIC_SEQ_CST))
 		if (os_filter_install(t))
 			fail(t, FW_FAIL_US, -EPERM);

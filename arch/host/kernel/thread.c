@@ -71,6 +71,7 @@ long kthread_actor(struct kthread *t, struct kthread *by)
 		return -ENOMEM;
 	actor->host_tid = t->tid;
 	actor->host_pid = t->p->pid;
+	actor->port_ptr = t->p->proc && !t->is_agent ? t->p->proc->serial : 0;
 	t->actor = actor;
 	return 0;
 }

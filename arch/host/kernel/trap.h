@@ -76,11 +76,17 @@ struct ucontext *kthread_copy_frame(struct kthread *to,
 struct fw_proc *proc_find(struct kthread *t, uint32_t pid);
 /* Registers a process; NULL when there is no memory. */
 struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent);
-/* Before its space is destroyed: nobody finds it any more. */
-void proc_forget_space(struct kthread *t, struct fw_proc *proc);
+/*
+ * Before its space is destroyed: nobody finds it there any more. False when
+ * the record is not that of this process in this space: it has gone over to
+ * another one, or is gone, and its memory may be another's. An owner's space stands
+ * in old_space until it is destroyed.
+ */
+bool proc_leave_space(struct kthread *t, struct fw_proc *proc,
+		      struct fw_space *space, uint64_t serial, bool owner);
 void proc_remove(struct kthread *t, struct fw_proc *proc);
 /* Reaps all actors of a dead or exec'ed process but `except`. */
-void proc_reap_actors(struct kthread *t, uint32_t pid, uint32_t except);
+void proc_reap_actors(struct kthread *t, uint64_t serial, uint32_t except);
 void procs_lock(struct kthread *t);
 void procs_unlock(struct kthread *t);
 

@@ -22,6 +22,7 @@
 
 /* What a record said when it was listed. */
 struct seen {
+	uint64_t serial;
 	struct fw_proc *proc;
 	uint32_t pid; /* 0: about to be forked */
 	uint32_t parent_pid;
@@ -65,6 +66,7 @@ static unsigned look(struct fw_run *run, struct fw_actor *actor,
 	for (struct fw_proc *p = run->procs; p && n < max; p = p->next)
 		seen[n++] = (struct seen){
 			.proc = p,
+			.serial = p->serial,
 			.pid = p->pid,
 			.parent_pid = p->parent_pid,
 			.space = p->space,
@@ -182,8 +184,9 @@ static bool long_dead(const struct seen *s)
 
 struct collect {
 	bool all;
-	uint32_t pid, agent, n; /* pid, agent: 0 for none */
-	uint32_t system;	/* whose actors are not dead */
+	uint64_t serial;   /* 0 for none */
+	uint32_t agent, n; /* agent: 0 for none */
+	uint32_t system;   /* whose actors are not dead */
 	struct fw_actor *found[32];
 };
 
@@ -193,18 +196,19 @@ static void collect_actor(struct fw_actor *actor, void *arg)
 
 	if (actor->host_pid == c->system || c->n == 32)
 		return;
-	if (c->all || (c->pid && actor->host_pid == c->pid) ||
-	    (c->agent && actor->host_pid == c->agent))
+	if (c->all || (c->serial && actor->port_ptr == c->serial) ||
+	    (c->agent && !actor->port_ptr && actor->host_pid == c->agent))
 		c->found[c->n++] = actor;
 }
 
-/* Reaps the actors of two dead processes; with both 0, all but our own. */
-static void reap_actors(struct fw_mm *mm, struct fw_actor *actor, uint32_t pid,
-			uint32_t agent)
+/* Reaps the actors of a dead guest (by its serial number: pids are reused)
+ * and of a dead agent; with both 0, all but our own. */
+static void reap_actors(struct fw_mm *mm, struct fw_actor *actor,
+			uint64_t serial, uint32_t agent)
 {
 	struct collect c = {
-		.all = !pid && !agent,
-		.pid = pid,
+		.all = !serial && !agent,
+		.serial = serial,
 		.agent = agent,
 		.system = actor->host_pid,
 	};
@@ -261,13 +265,12 @@ static bool borrows(const struct seen *s)
 }
 
 static void destroy_space(struct fw_mm *mm, struct fw_run *run,
-			  struct fw_actor *actor, uint32_t pid,
+			  struct fw_actor *actor, uint64_t serial,
 			  struct fw_space *space)
 {
 	uint32_t agent = fw_space_port(space)->agent_pid;
 
-	if (pid || agent)
-		reap_actors(mm, actor, pid, agent);
+	reap_actors(mm, actor, serial, agent);
 	fw_space_destroy(mm, actor, space);
 	forget_space(run, actor, space);
 	if (agent)
@@ -285,18 +288,18 @@ static void clean_one(struct fw_mm *mm, struct fw_run *run,
 {
 	struct fw_space *old = s->old_space;
 
-	if (s->pid)
-		reap_actors(mm, actor, s->pid, 0);
+	reap_actors(mm, actor, s->serial, 0);
 	if (old && old != s->space) {
 		if (s->exec_shared)
 			return_space(old);
 		else
-			destroy_space(mm, run, actor, s->pid, old);
+			destroy_space(mm, run, actor, s->serial, old);
 	}
 	if (borrows(s))
 		return_space(s->space);
 	else if (s->space)
-		destroy_space(mm, run, actor, s->pid, s->space);
+		destroy_space(mm, run, actor, s->serial,
+			      s->space);
 	remove_record(mm, run, actor, s->proc);
 }
 
