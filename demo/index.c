@@ -77,7 +77,7 @@ static uint64_t some_key(uint64_t n, size_t n_entries)
 int main(int argc, char **argv)
 {
 	size_t mib = argc > 1 ? strtoul(argv[1], NULL, 0) : 256;
-	size_t lookups = argc > 2 ? strtoul(argv[2], NULL, 0) : 400000;
+	size_t lookups = argc > 2 ? strtoul(argv[2], NULL, 0) : 200000;
 	struct index index = {.n_buckets = 1};
 	size_t n = (mib << 20) / (sizeof(struct entry) + 16);
 	uint64_t hash = 0;
