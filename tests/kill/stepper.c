@@ -127,18 +127,17 @@ static bool at_gate(pid_t pid, unsigned long number,
 /* waitpid that gives up: a step may be a call that blocks. */
 static bool wait_stop(pid_t pid, int *st)
 {
-	uint64_t until = now_ns() + (uint64_t)PATIENCE_MS * 1000000;
-	unsigned spins = 0;
+	bool stopped;
 
-	while (waitpid(pid, st, __WALL | WNOHANG) != pid) {
-		if (++spins > 200)
-			usleep(50);
-		else
-			sched_yield();
-		if (now_ns() > until)
-			return false;
-	}
-	return true;
+	alarm(PATIENCE_MS / 1000);
+	stopped = waitpid(pid, st, __WALL) == pid;
+	alarm(0);
+	return stopped;
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig; /* waitpid is to return */
 }
 
 /* Both on one processor: a step is then two switches and no wake-up. */
@@ -325,21 +324,15 @@ static pid_t agent_of(pid_t pid)
 
 /* ---- attempts --------------------------------------------------------- */
 
+/* The agent is killed while it cleans up after its guest. */
 static enum end step_agent(pid_t victim, unsigned long n, unsigned long *ret)
 {
-	struct user_regs_struct regs;
 	pid_t agent = agent_of(victim);
 	int st;
 
-	if (!agent || !take_at_gate(victim, 0))
+	if (!agent || !seize(agent, 0) || !interrupt(agent, &st))
 		return STUCK;
-	if (!at_gate(victim, GATE_BEFORE, &regs))
-		return STUCK;
-	regs.rax = 0; /* the gate stays shut: the victim is idle */
-	ptrace(PTRACE_SETREGS, victim, NULL, &regs);
-	ptrace(PTRACE_DETACH, victim, NULL, NULL);
-	if (!seize(agent, 0) || !interrupt(agent, &st))
-		return STUCK;
+	kill(victim, SIGKILL);
 	return step(agent, n, false, ret);
 }
 
@@ -423,11 +416,13 @@ static bool sweep(enum kill_op op, char **command)
 
 int main(int argc, char **argv)
 {
+	struct sigaction patience = {.sa_handler = on_alarm};
 	const char *only = NULL;
 	int c, number = 0, failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
+	must(!sigaction(SIGALRM, &patience, NULL));
 	while ((c = getopt(argc, argv, "+k:n:l:o:")) != -1) {
 		if (c == 'k')
 			kills = strtoul(optarg, NULL, 0);
