@@ -25,7 +25,8 @@ static uint64_t page_up(uint64_t a)
 /* 0 when every page of the range is in some region, else -ENOMEM. */
 static long all_mapped(struct kthread *t, uint64_t start, uint64_t len)
 {
-	fw_vpn at = start >> FW_PAGE_SHIFT, end = (start + len) >> FW_PAGE_SHIFT;
+	fw_vpn at = start >> FW_PAGE_SHIFT;
+	fw_vpn end = (start + len) >> FW_PAGE_SHIFT;
 
 	fw_space_lock(t->p->space, t->actor);
 	while (at < end) {
@@ -199,7 +200,7 @@ long sys_msync(struct kthread *t, struct ucontext *uc, const long a[6])
 static long lock_range(struct kthread *t, const long a[6], bool lock, bool now)
 {
 	uint64_t start = (uint64_t)a[0] & ~FW_PAGE_MASK;
-	uint64_t len = page_up((uint64_t)a[1] + ((uint64_t)a[0] & FW_PAGE_MASK));
+	uint64_t len = page_up((uint64_t)a[0] - start + (uint64_t)a[1]);
 	long r;
 
 	if (start + len < start)

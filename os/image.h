@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * image.h - from a program file to a running image: elf.c and exec.c for
- * the start of the kernel half (arch/host/kernel/start.c).
+ * the start of the kernel half (start.c).
  */
 #ifndef OS_IMAGE_H
 #define OS_IMAGE_H

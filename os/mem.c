@@ -523,8 +523,8 @@ long sys_mremap(struct kthread *t, struct ucontext *uc, const long a[6])
 	long r;
 
 	(void)uc;
-	if (flags & ~MREMAP_BITS || old & FW_PAGE_MASK || !new_len || !old_len ||
-	    (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE)) ||
+	if (flags & ~MREMAP_BITS || old & FW_PAGE_MASK || !new_len ||
+	    !old_len || (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE)) ||
 	    flags & MREMAP_DONTUNMAP || !range_ok(old, old_len))
 		return -EINVAL;
 	if (!one_region(t, old, old_len, &v))

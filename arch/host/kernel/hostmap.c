@@ -133,10 +133,11 @@ bool hostmap_room(struct kthread *t)
 static long map_frames(struct kthread *t, fw_vpn vpn, unsigned n, fw_pfn pfn,
 		       unsigned prot)
 {
-	return HC6(__NR_mmap, vpn << FW_PAGE_SHIFT, (uint64_t)n << FW_PAGE_SHIFT,
-		   prot,
+	return HC6(__NR_mmap, vpn << FW_PAGE_SHIFT,
+		   (uint64_t)n << FW_PAGE_SHIFT, prot,
 		   HOST_MAP_SHARED | HOST_MAP_FIXED | HOST_MAP_POPULATE,
-		   run_fd(t->p->run, FW_FD_RAM), (uint64_t)pfn << FW_PAGE_SHIFT);
+		   run_fd(t->p->run, FW_FD_RAM),
+		   (uint64_t)pfn << FW_PAGE_SHIFT);
 }
 
 static long map_view(const struct fw_vad *vad, fw_vpn vpn, unsigned n)

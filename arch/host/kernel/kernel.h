@@ -199,7 +199,8 @@ void os_syscall(struct kthread *t, struct ucontext *uc);
  * SIGTRAP): arranges for the guest's handler to run on return, or ends the
  * process with this signal when there is none, or it is blocked.
  */
-void os_exception(struct kthread *t, struct ucontext *uc, const siginfo_t *info);
+void os_exception(struct kthread *t, struct ucontext *uc,
+		  const siginfo_t *info);
 
 /* An asynchronous signal, uc being the guest's context (user half). Called
  * with all signals blocked, or from the return path for a pending one. */

@@ -22,7 +22,10 @@ void *memset(void *to, int byte, size_t n)
 {
 	void *r = to;
 
-	__asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
+	__asm__ volatile("rep stosb"
+			 : "+D"(to), "+c"(n)
+			 : "a"(byte)
+			 : "memory");
 	return r;
 }
 

@@ -183,8 +183,8 @@ static void user_fault(struct kthread *t, struct ucontext *uc,
 		os_exception(t, uc, &info);
 		return;
 	}
-	kind = k_fault(t, m->cr2, (unsigned)m->err & (FW_ACC_WRITE | FW_ACC_EXEC),
-		       NULL);
+	kind = k_fault(t, m->cr2,
+		       (unsigned)m->err & (FW_ACC_WRITE | FW_ACC_EXEC), NULL);
 	if (fw_kind_resolved(kind))
 		return;
 	fault_info(&info, kind, m->cr2);

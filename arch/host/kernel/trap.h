@@ -79,8 +79,8 @@ struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent);
 /*
  * Before its space is destroyed: nobody finds it there any more. False when
  * the record is not that of this process in this space: it has gone over to
- * another one, or is gone, and its memory may be another's. An owner's space stands
- * in old_space until it is destroyed.
+ * another one, or is gone, and its memory may be another's. An owner's space
+ * stands in old_space until it is destroyed.
  */
 bool proc_leave_space(struct kthread *t, struct fw_proc *proc,
 		      struct fw_space *space, uint64_t serial, bool owner);

@@ -35,7 +35,9 @@ static uint64_t copy_direct(struct kthread *t, uint64_t user, void *ours,
 	if (r.len > page_left)
 		r.len = page_left;
 	if (in_vdso(t, user, r.len))
-		return write ? 0 : r.len - copy_fixup(ours, (void *)user, r.len);
+		return write ? 0
+			     : r.len -
+				       copy_fixup(ours, (void *)user, r.len);
 	if (user_announce(t, &r, 1, &ok, &bytes)) {
 		user_withdraw(t);
 		return 0;
