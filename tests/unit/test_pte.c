@@ -30,6 +30,7 @@ static uint64_t random64(void)
 		       #form "." #field " leaves its neighbours alone");      \
 	}
 
+/* NOLINTNEXTLINE(readability-function-size): a line a field */
 TEST(fields_round_trip, "B24 B28 B43")
 {
 #define FIELD(form, field, low, n, show, label) \

@@ -148,7 +148,7 @@ static struct fw_mmu_cpu boot(void)
 	return cpu;
 }
 
-static enum fw_walk_end access(struct fw_mmu_cpu *cpu, fw_addr addr,
+static enum fw_walk_end touch(struct fw_mmu_cpu *cpu, fw_addr addr,
 			       void *buffer, uint64_t len, uint32_t how)
 {
 	struct fw_walk walk = {0};
@@ -161,9 +161,9 @@ TEST(bytes_reach_the_frame, "A03")
 	struct fw_mmu_cpu cpu = boot();
 	char text[] = "across the boundary of two pages", back[40] = "";
 
-	is_u64(access(&cpu, 0x3ff0, text, sizeof(text), FW_ACC_WRITE),
+	is_u64(touch(&cpu, 0x3ff0, text, sizeof(text), FW_ACC_WRITE),
 	       FW_WALK_OK, "write");
-	is_u64(access(&cpu, 0x3ff0, back, sizeof(text), FW_ACC_READ),
+	is_u64(touch(&cpu, 0x3ff0, back, sizeof(text), FW_ACC_READ),
 	       FW_WALK_OK, "read");
 	is_str(back, text, "what was written");
 	is_mem((char *)ram[515] + 0xff0, text, 16, "first part");
@@ -178,14 +178,14 @@ TEST(a_straddling_access_is_all_or_nothing, "C18 C22")
 	uint64_t old = 0x1111111111111111, new = 0x2222222222222222, got;
 	struct fw_walk walk;
 
-	access(&cpu, 0x3ffc, &old, 8, FW_ACC_WRITE);
+	touch(&cpu, 0x3ffc, &old, 8, FW_ACC_WRITE);
 	ram[4][4] &= ~(uint64_t)W;
 	fw_tlb_drop_all(&tlb);
 	is_u64(fw_mmu_access(&cpu, 0x3ffc, &new, 8, FW_ACC_WRITE, &walk),
 	       FW_WALK_FAULT, "second page is read-only");
 	is_u64(walk.cr2, 0x4000, "CR2 is its first byte");
 	is_u64(walk.error, FW_PF_P | FW_PF_W, "error");
-	access(&cpu, 0x3ffc, &got, 8, FW_ACC_READ);
+	touch(&cpu, 0x3ffc, &got, 8, FW_ACC_READ);
 	is_u64(got, old, "no byte of the first page changed");
 	ram[4][3] = ram[4][4] = 0;
 	fw_tlb_drop_all(&tlb);
@@ -203,12 +203,12 @@ TEST(stale_translations_are_used_until_dropped, "A18")
 
 	ram[514][0] = 1;
 	ram[600][0] = 2;
-	access(&cpu, 0x2000, &value, 8, FW_ACC_READ);
+	touch(&cpu, 0x2000, &value, 8, FW_ACC_READ);
 	ram[4][2] = 600 << 12 | P | W | U;
-	access(&cpu, 0x2000, &value, 8, FW_ACC_READ);
+	touch(&cpu, 0x2000, &value, 8, FW_ACC_READ);
 	is_u64(value, 1, "as on the CPU, the TLB does not see tables change");
 	fw_tlb_drop_page(&tlb, 1, 0x2000);
-	access(&cpu, 0x2000, &value, 8, FW_ACC_READ);
+	touch(&cpu, 0x2000, &value, 8, FW_ACC_READ);
 	is_u64(value, 2, "after INVLPG it does");
 }
 
@@ -218,11 +218,11 @@ TEST(more_rights_need_no_flush, "A15")
 	uint64_t value = 5;
 
 	ram[4][2] &= ~(uint64_t)(W | U);
-	access(&cpu, 0x2000, &value, 8, FW_ACC_READ);
-	is_u64(access(&cpu, 0x2000, &value, 8, FW_ACC_READ | FW_ACC_USER),
+	touch(&cpu, 0x2000, &value, 8, FW_ACC_READ);
+	is_u64(touch(&cpu, 0x2000, &value, 8, FW_ACC_READ | FW_ACC_USER),
 	       FW_WALK_FAULT, "not the user's");
 	ram[4][2] |= W | U;
-	is_u64(access(&cpu, 0x2000, &value, 8, FW_ACC_WRITE | FW_ACC_USER),
+	is_u64(touch(&cpu, 0x2000, &value, 8, FW_ACC_WRITE | FW_ACC_USER),
 	       FW_WALK_OK, "a denial is never cached");
 }
 
@@ -231,14 +231,14 @@ TEST(the_first_write_sets_the_dirty_bit, "B19 B20")
 	struct fw_mmu_cpu cpu = boot();
 	uint64_t value = 5;
 
-	access(&cpu, 0x2000, &value, 8, FW_ACC_READ);
+	touch(&cpu, 0x2000, &value, 8, FW_ACC_READ);
 	is_u64(ram[4][2] & (A | D), A, "a read does not");
-	access(&cpu, 0x2000, &value, 8, FW_ACC_WRITE);
+	touch(&cpu, 0x2000, &value, 8, FW_ACC_WRITE);
 	is_u64(ram[4][2] & (A | D), A | D, "a write does");
 	ram[4][2] &= ~(uint64_t)D;
 	fw_tlb_drop_page(&tlb, 1, 0x2000);
-	access(&cpu, 0x2000, &value, 8, FW_ACC_READ);
-	access(&cpu, 0x2000, &value, 8, FW_ACC_WRITE);
+	touch(&cpu, 0x2000, &value, 8, FW_ACC_READ);
+	touch(&cpu, 0x2000, &value, 8, FW_ACC_WRITE);
 	is_u64(ram[4][2] & D, D, "and after cleaning it does again");
 }
 
@@ -249,15 +249,15 @@ TEST(a_tlb_that_software_fills, "A18")
 	uint64_t value = 5;
 
 	cpu.tlb_only = true;
-	is_u64(access(&cpu, 0x2000, &value, 8, FW_ACC_WRITE), FW_WALK_MISS,
+	is_u64(touch(&cpu, 0x2000, &value, 8, FW_ACC_WRITE), FW_WALK_MISS,
 	       "nothing is loaded");
 	is_u64(ram[4][2] & (A | D), 0, "and nothing was walked");
 	cpu.tlb_only = false;
 	fw_mmu_translate(&cpu, 0x2000, FW_ACC_READ, &walk);
 	cpu.tlb_only = true;
-	is_u64(access(&cpu, 0x2000, &value, 8, FW_ACC_READ), FW_WALK_OK,
+	is_u64(touch(&cpu, 0x2000, &value, 8, FW_ACC_READ), FW_WALK_OK,
 	       "loaded");
-	is_u64(access(&cpu, 0x2000, &value, 8, FW_ACC_WRITE), FW_WALK_MISS,
+	is_u64(touch(&cpu, 0x2000, &value, 8, FW_ACC_WRITE), FW_WALK_MISS,
 	       "not for writing");
 }
 
@@ -268,14 +268,14 @@ TEST(a_large_page_through_the_tlb, "A03")
 
 	ram[3][1] = 512 << 12 | P | W | U | PS;
 	ram[777][3] = 42;
-	access(&cpu, 777 * 4096ull + 24, &value, 8, FW_ACC_READ);
+	touch(&cpu, 777 * 4096ull + 24, &value, 8, FW_ACC_READ);
 	is_u64(value, 42, "byte of a 2 MiB page");
-	is_u64(access(&cpu, 0x200000ull * 3, &value, 8, FW_ACC_READ),
+	is_u64(touch(&cpu, 0x200000ull * 3, &value, 8, FW_ACC_READ),
 	       FW_WALK_FAULT, "not mapped");
-	is_u64(access(&cpu, UINT64_C(0x800000000000), &value, 8, FW_ACC_READ),
+	is_u64(touch(&cpu, UINT64_C(0x800000000000), &value, 8, FW_ACC_READ),
 	       FW_WALK_NONCANONICAL, "no address");
 	ram[3][1] = UINT64_C(0x8000000000) | P | PS;
 	fw_tlb_drop_all(&tlb);
-	is_u64(access(&cpu, 0x200000, &value, 8, FW_ACC_READ), FW_WALK_BUS,
+	is_u64(touch(&cpu, 0x200000, &value, 8, FW_ACC_READ), FW_WALK_BUS,
 	       "a frame that is not there");
 }
