@@ -57,7 +57,9 @@ static struct fw_proto *proto_new(struct clone *c, fw_pte content)
 	/* There was room when the batch began. */
 	FW_ASSERT(p);
 	p->pte = content;
-	p->refs = 2;
+	/* Undoably: a free prototype has no references, and verify counts by
+	 * that. */
+	FW_SET(c->mm, p->refs, 2);
 	return p;
 }
 
