@@ -31,6 +31,8 @@
 	(CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |         \
 	 CLONE_CHILD_SETTID | CLONE_PIDFD)
 
+#define FORK_TRIES 16
+
 /* ---- fork --------------------------------------------------------------- */
 
 /* In the child: becomes a process of its own in its own space. */
@@ -96,6 +98,27 @@ static long space_fork(struct kthread *t, struct fw_proc *proc,
 	return 0;
 }
 
+/*
+ * Makes the child's space; on success the parent's lock is held. The frames
+ * that were made available may be gone before the lock is ours: then again.
+ */
+static long fork_space_locking(struct kthread *t, struct fw_proc *proc,
+			       struct fw_space **ret)
+{
+	struct fw_space *mine = t->p->space;
+
+	for (unsigned tries = 0; tries < FORK_TRIES; tries++) {
+		if (!fw_make_room(t->p->mm, t->actor, mine,
+				  fw_space_fork_need(mine)))
+			break;
+		fw_space_lock(mine, t->actor);
+		if (!space_fork(t, proc, ret))
+			return 0;
+		fw_space_unlock(mine);
+	}
+	return -ENOMEM;
+}
+
 static long after_fork(struct kthread *t, const struct clone_request *rq,
 		       long pid)
 {
@@ -121,14 +144,8 @@ static long do_fork(struct kthread *t, struct ucontext *uc,
 
 	if (!proc)
 		return -ENOMEM;
-	if (!fw_make_room(p->mm, t->actor, mine, fw_space_fork_need(mine))) {
-		proc_remove(t, proc);
-		return -ENOMEM;
-	}
-	fw_space_lock(mine, t->actor);
-	pid = space_fork(t, proc, &child);
+	pid = fork_space_locking(t, proc, &child);
 	if (pid) {
-		fw_space_unlock(mine);
 		proc_remove(t, proc);
 		return pid;
 	}
