@@ -12,7 +12,6 @@
 #include "os/image.h"
 
 #define PIE_BASE 0x555555554000ull
-#define INTERP_ALIGN FW_PAGE_SIZE
 #define MAX_PHDRS 64
 
 static uint64_t page_down(uint64_t a)

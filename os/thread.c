@@ -191,7 +191,6 @@ long sys_set_robust_list(struct kthread *t, struct ucontext *uc,
 	if (a[1] != 24)
 		return -EINVAL;
 	t->guest_robust = (uint64_t)a[0];
-	t->guest_robust_len = 24;
 	return 0;
 }
 

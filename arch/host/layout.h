@@ -95,9 +95,7 @@ struct fw_run {
 				 * and a message */
 	int32_t failed_errno;
 	uint32_t oom_pid;	/* last process ended for want of memory */
-	uint64_t ticks_per_sec;	/* of rdtsc */
 	uint64_t max_map_count;	/* the host's vm.max_map_count */
-	uint64_t first_exec_ticks;
 	uint64_t next_serial;	/* atomic: of the next fw_proc */
 	struct fw_proc *procs;	/* list; guarded by procs_lock */
 	struct fw_lock procs_lock;

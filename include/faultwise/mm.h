@@ -86,7 +86,6 @@ enum fw_vad_kind {
 enum fw_vad_flags {
 	FW_VADF_STACK = 1,     /* grows down within itself; lowest page of it
 				* is never given (guard gap) */
-	FW_VADF_GROWN = 2,     /* internal */
 	FW_VADF_LOCKED = 4,    /* mlock: pages are not trimmed */
 	FW_VADF_DONTFORK = 8,  /* not in the child (MADV_DONTFORK) */
 	FW_VADF_WIPEONFORK = 16, /* child sees zeros */

@@ -64,7 +64,6 @@ struct kproc {
 	uint64_t mmap_top;	/* mappings are placed below */
 	uint64_t vdso;		/* address of the host's vdso, 0 none */
 	uint64_t vdso_start, vdso_end; /* vvar + vdso; readable by the guest */
-	uint64_t exe_fd_dev, exe_fd_ino;
 	char exe[4096];		/* path for /proc/self/exe */
 	uint64_t auxv[64];	/* as given to the program */
 	uint32_t n_auxv;
@@ -93,14 +92,13 @@ struct kthread {
 	uint32_t stop_on_leave;	/* a waiter continued us: stop when free */
 	siginfo_t pending_info;
 	uint64_t guest_mask;	/* as the guest set it */
-	uint64_t guest_fs, guest_gs; /* valid while in the kernel half */
+	uint64_t guest_fs;	/* valid while in the kernel half; gs is not
+				 * touched here */
 	uint64_t alt_sp, alt_size;   /* guest's sigaltstack */
 	uint32_t alt_flags;
 	uint32_t depth;		/* locks held */
 	uint64_t clear_tid;	/* guest's CLONE_CHILD_CLEARTID address */
-	uint64_t guest_robust, guest_robust_len;
-	uint64_t entry_ticks;
-	struct ucontext *uc;	/* frame of the trap from the user half */
+	uint64_t guest_robust;	/* head of its robust list */
 	uint8_t scratch[2048];	/* for small copies during one call */
 	/* os/signal.c: while a call waits with a mask of its own
 	 * (saved_valid), guest_mask is that one and saved_mask the old. */

@@ -46,11 +46,14 @@ static char thread_state(uint32_t tid)
 }
 
 
+static bool is_living(char state)
+{
+	return state && state != 'Z' && state != 'X' && state != 'x';
+}
+
 bool thread_lives(uint32_t tid)
 {
-	char state = thread_state(tid);
-
-	return state && state != 'Z' && state != 'X' && state != 'x';
+	return is_living(thread_state(tid));
 }
 
 /* Continues a stopped thread that holds something others need. */
@@ -68,7 +71,7 @@ static bool look_at(struct fw_actor *actor, uint32_t tid)
 {
 	char state = thread_state(tid);
 
-	if (!thread_lives(tid))
+	if (!is_living(state))
 		return true;
 	if (state == 'T') /* 't' is a debugger's: it goes on by itself */
 		help_stopped(actor, tid);
@@ -95,6 +98,16 @@ bool fwp_lock(struct fw_lock *lock, uint32_t actor_id)
 	return died;
 }
 
+/* Somebody continued us only because we held a lock: stop again. */
+static void lock_left(struct kthread *t)
+{
+	if (!t->actor || !(t->actor->port_word & STOP_ON_LEAVE))
+		return;
+	__atomic_and_fetch(&t->actor->port_word, ~STOP_ON_LEAVE,
+			   __ATOMIC_SEQ_CST);
+	HC2(__NR_kill, t->p->pid, SIGSTOP);
+}
+
 void fwp_unlock(struct fw_lock *lock)
 {
 	struct kthread *t = k_self();
@@ -102,16 +115,6 @@ void fwp_unlock(struct fw_lock *lock)
 	lockw_release(lock, &t->robust);
 	if (--t->depth == 0)
 		lock_left(t);
-}
-
-/* Somebody continued us only because we held a lock: stop again. */
-void lock_left(struct kthread *t)
-{
-	if (!t->actor || !(t->actor->port_word & STOP_ON_LEAVE))
-		return;
-	__atomic_and_fetch(&t->actor->port_word, ~STOP_ON_LEAVE,
-			   __ATOMIC_SEQ_CST);
-	HC2(__NR_kill, t->p->pid, SIGSTOP);
 }
 
 bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)

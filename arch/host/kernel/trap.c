@@ -227,7 +227,6 @@ static void trap_syscall(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	fs_enter(t);
-	t->uc = uc;
 	os_syscall(t, uc);
 	fs_leave(t);
 }

@@ -10,7 +10,6 @@
 
 #pragma GCC visibility push(hidden)
 
-#define HOST_PROT_NONE 0
 #define HOST_PROT_READ 1
 #define HOST_PROT_WRITE 2
 #define HOST_PROT_EXEC 4
@@ -98,7 +97,6 @@ void agent_leave(struct fw_space *space);
 
 /* lock.c */
 bool thread_lives(uint32_t tid); /* stopped ones do, zombies do not */
-void lock_left(struct kthread *t); /* last lock released: stop if asked */
 
 /* hostmap.c */
 /* Drops all host mappings of the user half. */
