@@ -137,7 +137,7 @@ static void clone_page(struct clone *c, fw_vpn vpn, fw_pte *pte,
 	if (c->vad->kind == FW_VAD_SECTION)
 		return; /* the child asks its region */
 	if (pte_is_pointer(v)) {
-		p = pte_pointer(v);
+		p = pte_pointer(mm, v);
 		FW_ADD(mm, p->refs, 1);
 		FW_SET(mm, *child, v);
 		return;
@@ -153,8 +153,8 @@ static void clone_page(struct clone *c, fw_vpn vpn, fw_pte *pte,
 		FW_SET(mm, f->pte, &p->pte);
 		FW_SET(mm, f->flags, f->flags | FRAME_PROTO);
 	}
-	FW_SET(mm, *pte, pte_make_pointer(p));
-	FW_SET(mm, *child, pte_make_pointer(p));
+	FW_SET(mm, *pte, pte_make_pointer(mm, p));
+	FW_SET(mm, *child, pte_make_pointer(mm, p));
 }
 
 /* Frames for one batch: tables, prototypes, and copies. mm lock. */
@@ -225,7 +225,7 @@ static bool clone_pages(struct clone *c)
 	fw_pte *pte;
 
 	while ((pte = table_next(c->parent, &at, c->vad->end)) != NULL) {
-		fw_vpn end = (at | 511) + 1;
+		fw_vpn end = table_end(at);
 
 		if (end > c->vad->end)
 			end = c->vad->end;

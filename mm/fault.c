@@ -15,15 +15,15 @@ unsigned plan_block(const struct fw_plan *p, fw_vpn *ret_lo)
 	lo = ((p->vpn + skew) & ~(fw_vpn)FW_BLOCK_MASK);
 	lo = lo > skew ? lo - skew : 0;
 	hi = ((p->vpn + skew) | FW_BLOCK_MASK) + 1 - skew;
-	table = p->vpn & ~(fw_vpn)511;
+	table = p->vpn & ~(fw_vpn)(FW_TABLE_ENTRIES - 1);
 	if (lo < p->vad->start)
 		lo = p->vad->start;
 	if (lo < table)
 		lo = table;
 	if (hi > p->vad->end)
 		hi = p->vad->end;
-	if (hi > table + 512)
-		hi = table + 512;
+	if (hi > table + FW_TABLE_ENTRIES)
+		hi = table + FW_TABLE_ENTRIES;
 	*ret_lo = lo;
 	return (unsigned)(hi - lo);
 }
@@ -40,7 +40,7 @@ fw_pte *plan_locate(const struct fw_plan *p, fw_vpn vpn, fw_pte *pte,
 		return NULL;
 	if (pte_is_pointer(*pte)) {
 		*ret_proto = true;
-		return &((struct fw_proto *)pte_pointer(*pte))->pte;
+		return &((struct fw_proto *)pte_pointer(p->mm, *pte))->pte;
 	}
 	if (*pte != 0 || !vad->section)
 		return pte;
@@ -74,6 +74,7 @@ static fw_pfn cluster_base(const fw_pte *first, unsigned stride, bool proto,
 struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
 				  bool proto, fw_vpn vpn, unsigned *ret_index)
 {
+	const unsigned stride = sizeof(struct fw_proto) / sizeof(fw_pte);
 	struct frame_cluster c = { FW_PFN_NONE, false };
 	fw_pte *pte = p->pte + ((int64_t)vpn - (int64_t)p->vpn);
 	unsigned i;
@@ -82,7 +83,8 @@ struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
 		/* A page of the section: by its prototype's neighbours. */
 		i = (unsigned)(p->vad->page + (vpn - p->vad->start)) &
 		    FW_BLOCK_MASK;
-		c.base = cluster_base(loc - 2 * i, 2, true, FW_BLOCK_PAGES);
+		c.base = cluster_base(loc - stride * i, stride, true,
+				      FW_BLOCK_PAGES);
 	} else {
 		i = (unsigned)vpn & FW_BLOCK_MASK;
 		c.base = cluster_base(pte - i, 1, false, FW_BLOCK_PAGES);

@@ -8,7 +8,7 @@
 
 void clone_take_back(struct fw_mm *mm, fw_pte *pte)
 {
-	struct fw_proto *proto = pte_pointer(*pte);
+	struct fw_proto *proto = pte_pointer(mm, *pte);
 	fw_pte v = proto->pte;
 
 	/* Valid although ours is the only reference: cannot be, a valid PTE

@@ -27,7 +27,7 @@ static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
 	dirty = vpn == p->vpn && plan_writes(p);
 	plan_map(p, pte, loc, proto, pfn, dirty);
 	if (rescued)
-		FW_SET(p->mm, *pte, pte_with_age(*pte, AGE_RESCUED));
+		page_set_age(p->mm, pte, AGE_RESCUED);
 	return true;
 }
 

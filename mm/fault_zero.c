@@ -16,8 +16,8 @@ struct zero_window {
 /* Valid pages in a row beside the faulting one, in the same table. */
 static unsigned run_beside(const struct fw_plan *p, bool above)
 {
-	unsigned at = (unsigned)p->vpn & 511, k = 0;
-	unsigned room = above ? 511 - at : at;
+	unsigned at = (unsigned)p->vpn & (FW_TABLE_ENTRIES - 1), k = 0;
+	unsigned room = above ? FW_TABLE_ENTRIES - 1 - at : at;
 
 	if (room > FW_BLOCK_PAGES - 1)
 		room = FW_BLOCK_PAGES - 1;

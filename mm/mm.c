@@ -36,10 +36,10 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	uint64_t n = config->nframes & ~FW_BLOCK_MASK, at;
 	char *p = ram;
 
-	if (config->nframes < 256 || config->nframes >= 1u << 31 ||
+	if (config->nframes < 256 || config->nframes >= 1u << FW_PFN_BITS ||
 	    ((uintptr_t)ram & FW_PAGE_MASK) != 0 ||
 	    config->user_min >= config->user_top ||
-	    config->user_top > (fw_vpn)1 << 35)
+	    config->user_top > FW_USER_END)
 		return FW_E_INVAL;
 	at = round_up(sizeof(*mm), 64);
 	mm->frames = (struct fw_frame *)(void *)(p + at);

@@ -56,9 +56,12 @@ struct fw_frame {
 	};
 	uint8_t state, flags, type;
 	uint8_t prio;	/* standby list; pool: size class */
-	uint32_t owner; /* reading: actor; pool: objects in use */
+	union {
+		uint32_t owner; /* reading: actor; pool: objects in use */
+		uint32_t age;	/* (n) active: see page_age */
+	};
 };
-_Static_assert(sizeof(struct fw_frame) == 32, "a frame record is 32 bytes");
+_Static_assert(sizeof(struct fw_frame) <= 32, "a frame record is 32 bytes");
 
 /* 16 aligned frames, and which of them may be had; see block.c. (M) */
 struct fw_block {
@@ -87,7 +90,7 @@ struct fw_proto {
 	fw_pte pte;
 	uint32_t refs;
 	uint32_t seen; /* scratch of verify.c */
-};
+} __attribute__((aligned(16)));
 _Static_assert(sizeof(struct fw_proto) == 16, "a prototype is 16 bytes");
 
 #define PROTO_CHUNK 256 /* prototypes of a section in one frame */
@@ -103,7 +106,7 @@ struct fw_section {
 	uint32_t depth;	 /* (M) levels of pointers above the chunks */
 	uint32_t pad;
 	uint64_t taken_down; /* (M) chunks freed so far, when refs == 0 */
-};
+} __attribute__((aligned(128))); /* PTE_SECTION_UNIT */
 
 /* One page file; see pfile.c. */
 #define PFILE_CHUNK_SLOTS 32768u /* slots per bitmap frame */
@@ -305,6 +308,16 @@ size_t pool_class_size(unsigned class);
 /* ---- table.c: page tables of a space ------------------------------------- */
 
 fw_pte *table_find(struct fw_space *space, fw_vpn vpn);
+/* What an entry of this level spans: 1 << table_shift(level) pages. */
+static inline unsigned table_shift(unsigned level)
+{
+	return FW_TABLE_BITS * (level - 1);
+}
+/* The first page behind the table that holds vpn's PTE. */
+static inline fw_vpn table_end(fw_vpn vpn)
+{
+	return (vpn | (FW_TABLE_ENTRIES - 1)) + 1;
+}
 /* The PTE of vpn, tables made as needed; NULL when frames are short. */
 fw_pte *table_make(struct fw_mm *mm, struct fw_space *space, fw_vpn vpn);
 /* The first PTE at or after *vpn, below end, that has a table; *vpn moves. */
@@ -347,6 +360,24 @@ void page_evict(struct fw_mm *mm, const struct fw_vad *vad, fw_pte *pte);
 void proto_unref(struct fw_mm *mm, struct fw_proto *p);
 /* The content of a prototype (invalid everywhere) is dropped. */
 void proto_clear(struct fw_mm *mm, struct fw_proto *p);
+/* The age of a page with a valid PTE: a hint, not journalled, for the policies
+ * that take pages away. It stands in the PTE where that has room; else in the
+ * frame record, so that those who share a page share its age. */
+static inline unsigned page_age(struct fw_mm *mm, fw_pte pte)
+{
+	if (PTE_AGE_MASK != 0)
+		return pte_age(pte);
+	return __atomic_load_n(&frame_at(mm, fw_pte_pfn(pte))->age,
+			       __ATOMIC_RELAXED);
+}
+static inline void page_set_age(struct fw_mm *mm, fw_pte *pte, unsigned age)
+{
+	if (PTE_AGE_MASK != 0)
+		*pte = pte_with_age(*pte, age);
+	else
+		__atomic_store_n(&frame_at(mm, fw_pte_pfn(*pte))->age, age,
+				 __ATOMIC_RELAXED);
+}
 void space_resident(struct fw_mm *mm, struct fw_space *space, int64_t delta);
 
 /* ---- space.c ------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 
 fw_pte page_pte(const struct fw_vad *vad, fw_pfn pfn, bool proto, bool dirty)
 {
-	fw_pte pte = (fw_pte)pfn << FW_PAGE_SHIFT | PTE_V | PTE_U | PTE_A;
+	fw_pte pte = pte_make_valid(pfn) | PTE_U | PTE_A;
 
 	if (!(vad->prot & FW_PROT_X))
 		pte |= PTE_NX;
@@ -89,7 +89,7 @@ unsigned page_drop(struct fw_mm *mm, fw_pte *pte)
 	if (pte_is_valid(v))
 		page_drop_valid(mm, v);
 	else if (pte_is_pointer(v))
-		proto_unref(mm, pte_pointer(v));
+		proto_unref(mm, pte_pointer(mm, v));
 	else if (pte_is_transition(v))
 		frame_discard(mm, frame_at(mm, fw_pte_pfn(v)));
 	else if (pte_has_slot(v))
@@ -114,6 +114,6 @@ void page_evict(struct fw_mm *mm, const struct fw_vad *vad, fw_pte *pte)
 		return;
 	}
 	p = (struct fw_proto *)f->pte;
-	FW_SET(mm, *pte, p->refs > 0 ? pte_make_pointer(p) : 0);
+	FW_SET(mm, *pte, p->refs > 0 ? pte_make_pointer(mm, p) : 0);
 	frame_unshare(mm, f, (v & PTE_D) != 0, pte_prot(f->original));
 }

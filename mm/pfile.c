@@ -129,6 +129,15 @@ bool pfile_full(const struct fw_mm *mm)
 	return true;
 }
 
+/* The lowest bit that is set; in halves, since 32-bit CPUs have no more. */
+static unsigned low_bit(uint64_t w)
+{
+	uint32_t low = (uint32_t)w;
+
+	return low ? (unsigned)__builtin_ctz(low)
+		   : 32 + (unsigned)__builtin_ctz((uint32_t)(w >> 32));
+}
+
 /* The first free slot at or after `from`, below `to`; `to` when none. */
 static uint64_t slot_find(const struct fw_pfile *pf, uint64_t from,
 			  uint64_t to)
@@ -137,7 +146,7 @@ static uint64_t slot_find(const struct fw_pfile *pf, uint64_t from,
 		uint64_t w = ~*slot_word(pf, from) >> from % WORD_BITS;
 
 		if (w != 0)
-			from += (uint64_t)__builtin_ctzll(w);
+			from += low_bit(w);
 		else
 			from = (from / WORD_BITS + 1) * WORD_BITS;
 		if (w != 0)

@@ -251,7 +251,7 @@ static void move_pages(struct fw_mm *mm, struct fw_actor *actor,
 		for (; at < stop; at++, pte++) {
 			fw_vpn vpn = to + (at - from.start);
 
-			if (!target || (vpn & 511) == 0)
+			if (!target || (vpn & (FW_TABLE_ENTRIES - 1)) == 0)
 				target = move_table(mm, actor, space, vpn);
 			page_move(mm, pte, target++);
 		}
@@ -309,8 +309,8 @@ enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
 	    !range_valid(space, to, len, &t))
 		return FW_E_INVAL;
 	need = space->table_frames + 8;
-	if (need > (r.end - r.start) / 512 + 8)
-		need = (r.end - r.start) / 512 + 8;
+	if (need > (r.end - r.start) / FW_TABLE_ENTRIES + 8)
+		need = (r.end - r.start) / FW_TABLE_ENTRIES + 8;
 	while (frames_available(mm) < need)
 		if (!reclaim(mm, actor, space, (unsigned)need, round++,
 			     &trimmed))

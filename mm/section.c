@@ -33,7 +33,7 @@ static bool section_chunk_init(struct fw_mm *mm, struct fw_section *s,
 		return false;
 	if (s->is_file)
 		for (i = 0; i < PROTO_CHUNK; i++)
-			chunk[i].pte = pte_make_file(s, FW_PROT_R);
+			chunk[i].pte = pte_make_file(mm, s, FW_PROT_R);
 	*ret = chunk;
 	return true;
 }

@@ -95,10 +95,10 @@ static void space_drop_vads(struct fw_mm *mm, struct fw_actor *actor,
 static void space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 			  struct fw_space *space, struct fw_space **ref)
 {
-	range_drop(mm, actor, space, 0, (fw_vpn)1 << 36, false);
+	range_drop(mm, actor, space, 0, FW_VPN_END, false);
 	space_drop_vads(mm, actor, space);
 	mm_lock(mm, actor);
-	table_prune(mm, space, 0, (fw_vpn)1 << 36);
+	table_prune(mm, space, 0, FW_VPN_END);
 	FW_ASSERT(space->resident == 0 && space->table_frames == 1);
 	if (space->prev)
 		FW_SET(mm, space->prev->next, space->next);

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table.c - the page tables of a space: four levels, 512 entries each, real
- * x86-64 tables in frames (Intel SDM vol. 3A, 4.5). Level 4 is the root, level
- * 1 holds the PTEs. A table is made when the first of its pages is touched
- * and freed when no region is left in what it spans.
+ * table.c - the page tables of a space: real x86 tables in frames, in the
+ * format the core is built for. Level FW_LEVELS is the root, level 1 holds the
+ * PTEs. A table is made when the first of its pages is touched and freed when
+ * no region is left in what it spans.
+ *
+ * All tables but the root of PAE (4 entries) have FW_TABLE_ENTRIES.
  */
 #include <mm/mm.h>
-
-#define TABLE_BITS 9
-#define TABLE_ENTRIES 512u
-
-static inline unsigned table_shift(unsigned level)
-{
-	return TABLE_BITS * (level - 1);
-}
 
 static inline fw_pte *table_data(const struct fw_mm *mm, fw_pfn pfn)
 {
@@ -24,7 +18,7 @@ static inline fw_pte *table_entry(const struct fw_mm *mm, fw_pfn pfn,
 				  unsigned level, fw_vpn vpn)
 {
 	return table_data(mm, pfn) +
-	       (vpn >> table_shift(level) & (TABLE_ENTRIES - 1));
+	       (vpn >> table_shift(level) & (FW_TABLE_ENTRIES - 1));
 }
 
 fw_pte *table_find(struct fw_space *space, fw_vpn vpn)
@@ -32,7 +26,7 @@ fw_pte *table_find(struct fw_space *space, fw_vpn vpn)
 	fw_pfn pfn = space->root;
 	unsigned level;
 
-	for (level = 4; level > 1; level--) {
+	for (level = FW_LEVELS; level > 1; level--) {
 		fw_pte e = *table_entry(space->mm, pfn, level, vpn);
 
 		if (!pte_is_valid(e))
@@ -47,7 +41,7 @@ fw_pte *table_make(struct fw_mm *mm, struct fw_space *space, fw_vpn vpn)
 	fw_pfn pfn = space->root;
 	unsigned level;
 
-	for (level = 4; level > 1; level--) {
+	for (level = FW_LEVELS; level > 1; level--) {
 		fw_pte *e = table_entry(mm, pfn, level, vpn);
 
 		if (!pte_is_valid(*e)) {
@@ -55,7 +49,7 @@ fw_pte *table_make(struct fw_mm *mm, struct fw_space *space, fw_vpn vpn)
 			if (pfn == FW_PFN_NONE)
 				return NULL;
 			FW_SET(mm, frame_at(mm, pfn)->pte, e);
-			FW_SET(mm, *e, pte_make_table(pfn));
+			FW_SET(mm, *e, pte_make_table(pfn, level));
 			FW_ADD(mm, space->table_frames, 1);
 		}
 		pfn = fw_pte_pfn(*e);
@@ -69,7 +63,7 @@ fw_pte *table_next(struct fw_space *space, fw_vpn *vpn, fw_vpn end)
 		fw_pfn pfn = space->root;
 		unsigned level;
 
-		for (level = 4; level > 1; level--) {
+		for (level = FW_LEVELS; level > 1; level--) {
 			fw_pte e = *table_entry(space->mm, pfn, level, *vpn);
 
 			if (!pte_is_valid(e))
@@ -97,7 +91,7 @@ static void prune_level(struct prune *p, fw_pfn table, unsigned level,
 	unsigned shift = table_shift(level);
 	fw_vpn step = (fw_vpn)1 << shift;
 	fw_vpn from = p->start > base ? p->start : base, at;
-	fw_vpn to = base + (step << TABLE_BITS);
+	fw_vpn to = base + (step << FW_TABLE_BITS);
 
 	if (to > p->end)
 		to = p->end;
@@ -121,7 +115,7 @@ void table_prune(struct fw_mm *mm, struct fw_space *space, fw_vpn start,
 		 fw_vpn end)
 {
 	struct fw_vad *above = vad_above(space, start), *below;
-	struct prune p = { mm, space, start, end, 0, (fw_vpn)1 << 36 };
+	struct prune p = { mm, space, start, end, 0, FW_VPN_END };
 
 	below = vad_above(space, 0);
 	if (above) {
@@ -133,7 +127,7 @@ void table_prune(struct fw_mm *mm, struct fw_space *space, fw_vpn start,
 	}
 	if (below)
 		p.low = below->end;
-	prune_level(&p, space->root, 4, 0);
+	prune_level(&p, space->root, FW_LEVELS, 0);
 }
 
 fw_pte fw_pte_read_locked(struct fw_space *space, fw_vpn vpn)
@@ -145,23 +139,23 @@ fw_pte fw_pte_read_locked(struct fw_space *space, fw_vpn vpn)
 
 fw_pte *fw_pte_table_locked(struct fw_space *space, fw_vpn vpn)
 {
-	return table_find(space, vpn & ~(fw_vpn)(TABLE_ENTRIES - 1));
+	return table_find(space, vpn & ~(fw_vpn)(FW_TABLE_ENTRIES - 1));
 }
 
 void fw_pte_set_cached_locked(struct fw_space *space, fw_vpn vpn, unsigned n,
 			      fw_pte bits)
 {
-	const fw_pte both = FW_PTE_CACHED | FW_PTE_CACHED_W;
 	fw_pte *pte = NULL;
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		if (!pte || ((vpn + i) & (TABLE_ENTRIES - 1)) == 0)
+		if (!pte || ((vpn + i) & (FW_TABLE_ENTRIES - 1)) == 0)
 			pte = table_find(space, vpn + i);
 		if (!pte)
 			continue;
 		if (pte_is_valid(*pte))
-			*pte = (*pte & ~both) | (bits & both);
+			*pte = (*pte & ~PTE_CACHED_MASK) |
+			       (bits & PTE_CACHED_MASK);
 		pte++;
 	}
 }

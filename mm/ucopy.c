@@ -45,14 +45,14 @@ static uint64_t ucopy_run(const struct ucopy *u, fw_addr at, char *buffer,
 	uint64_t done = 0;
 
 	while (done < len) {
-		uint64_t offset = (at + done) & FW_PAGE_MASK;
-		uint64_t n = FW_PAGE_SIZE - offset;
+		size_t offset = (size_t)((at + done) & FW_PAGE_MASK);
+		size_t n = (size_t)FW_PAGE_SIZE - offset;
 		char *page = ucopy_page(u, at + done);
 
 		if (!page)
 			break;
 		if (n > len - done)
-			n = len - done;
+			n = (size_t)(len - done);
 		if (u->access & FW_ACC_WRITE)
 			fw_memcpy(page + offset, buffer + done, n);
 		else

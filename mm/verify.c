@@ -172,7 +172,7 @@ static void pte_visit(struct verify *v, fw_vpn vpn, fw_pte *pte)
 	if (pte_is_valid(*pte))
 		pte_valid(v, pte);
 	else if (pte_is_pointer(*pte))
-		((struct fw_proto *)pte_pointer(*pte))->seen++;
+		((struct fw_proto *)pte_pointer(v->mm, *pte))->seen++;
 	else if (pte_is_transition(*pte))
 		content_named(v, pte, false);
 	else
@@ -193,8 +193,8 @@ static void table_visit(struct verify *v, fw_pfn table, unsigned level,
 	    (v->mm->scratch[table] & SEEN_TABLE))
 		complain(v, "bad table frame", table, level);
 	v->mm->scratch[table] |= SEEN_TABLE;
-	for (i = 0; i < 512; i++) {
-		fw_vpn vpn = base + ((fw_vpn)i << 9 * (level - 1));
+	for (i = 0; i < FW_TABLE_ENTRIES; i++) {
+		fw_vpn vpn = base + ((fw_vpn)i << table_shift(level));
 
 		if (e[i] == 0)
 			continue;
@@ -235,7 +235,7 @@ static void spaces_visit(struct verify *v)
 		v->vad = NULL;
 		v->resident = v->tables = 0;
 		space_regions(v);
-		table_visit(v, s->root, 4, 0);
+		table_visit(v, s->root, FW_LEVELS, 0);
 		expect(v, "resident pages of a space", s->resident,
 		       v->resident);
 		expect(v, "tables of a space", s->table_frames, v->tables);

@@ -24,7 +24,7 @@ struct sweep {
 
 static bool sweep_takes(struct sweep *s, fw_vpn vpn, fw_pte *pte)
 {
-	unsigned age = pte_age(*pte);
+	unsigned age;
 
 	if (!pte_is_valid(*pte))
 		return false;
@@ -32,9 +32,9 @@ static bool sweep_takes(struct sweep *s, fw_vpn vpn, fw_pte *pte)
 		return true;
 	if (announced(&s->who, vpn, false))
 		return false;
-	/* A hint only, and nobody else writes a valid PTE of this space. */
+	age = page_age(s->mm, *pte);
 	if (age > 0)
-		*pte = pte_with_age(*pte, age - 1);
+		page_set_age(s->mm, pte, age - 1);
 	return age == 0;
 }
 
@@ -43,7 +43,7 @@ static fw_vpn sweep_range(struct sweep *s, fw_vpn at, fw_vpn end)
 {
 	while (at < end && s->n < s->want) {
 		fw_pte *pte = table_next(s->space, &at, end);
-		fw_vpn stop = (at | 511) + 1;
+		fw_vpn stop = table_end(at);
 
 		if (!pte)
 			return end;
@@ -78,7 +78,7 @@ static fw_vpn sweep_pass(struct sweep *s, fw_vpn at, fw_vpn end)
 
 static void sweep_choose(struct sweep *s)
 {
-	const fw_vpn top = (fw_vpn)1 << 36;
+	const fw_vpn top = FW_VPN_END;
 	fw_vpn hand = s->space->trim_hand;
 	unsigned lap;
 

@@ -6,7 +6,7 @@
  *
  *	uint64_t fw_F_f(uint64_t entry);		      get
  *	uint64_t fw_F_with_f(uint64_t entry, uint64_t value); set
- *	enum { FW_F_f_BITS };				      width
+ *	enum { FW_F_f_LOW, FW_F_f_BITS };		      place, width
  *	struct fw_F { uint64_t f; ... };
  *	uint64_t fw_F_make(struct fw_F fields);
  *	struct fw_F fw_F_split(uint64_t entry);
@@ -54,7 +54,10 @@ static inline uint64_t fw_bits_extend(uint64_t value, unsigned n)
 
 /* Pass 1: get and set. */
 #define FIELD(form, field, low, n, show, label)                              \
-	enum { FW_##form##_##field##_BITS = (n) };                           \
+	enum {                                                               \
+		FW_##form##_##field##_LOW = (low),                           \
+		FW_##form##_##field##_BITS = (n),                            \
+	};                                                                   \
 	static inline uint64_t fw_##form##_##field(uint64_t entry)           \
 	{                                                                    \
 		return FW_COMPLETE_##show(fw_bits_get(entry, low, n), n);    \
@@ -117,6 +120,23 @@ static inline uint64_t fw_bits_extend(uint64_t value, unsigned n)
 	;         \
 	}
 #include "mmu/formats.def"
+
+/* Pass 5: the shape of a format as constants: FW_X64_LEVELS, FW_X64_2_SHIFT
+ * and the like. */
+#define FORMAT(f, n, bytes, va, cr3)         \
+	enum {                               \
+		FW_##f##_LEVELS = (n),       \
+		FW_##f##_ENTRY_BYTES = (bytes), \
+		FW_##f##_VA_BITS = (va),     \
+	};
+#define LEVEL(f, n, form, leaf, shift, bits, flags, reserved, leaf_reserved) \
+	enum { FW_##f##_##n##_SHIFT = (shift), FW_##f##_##n##_BITS = (bits) };
+#include "mmu/formats.def"
+
+/* The bits of a field in one piece, as a constant expression. */
+#define FW_FIELD_MASK(form, field)                         \
+	((((uint64_t)1 << FW_##form##_##field##_BITS) - 1) \
+	 << FW_##form##_##field##_LOW)
 
 /* Slots that are none (nt-facts a.6.1): demand zero, and ask the VAD. */
 #define FW_SLOT_ZERO ((uint64_t)0)

@@ -389,16 +389,22 @@ uint64_t fw_copy_out(struct fw_mm *mm, struct fw_actor *actor,
  * where valid. Space lock. */
 fw_pte fw_pte_read_locked(struct fw_space *space, fw_vpn vpn);
 /*
- * Two bits of a valid PTE belong to the port: what its cache holds of it.
+ * Two bits of a valid PTE belong to the port: what its cache holds of it (not
+ * with 2-level tables or PAE, where the CPU leaves no bit for them).
  * They are zero in a PTE that has just become valid, and survive until the
  * PTE becomes invalid or fwp_tlb_flush was called for it; fork copies them.
  */
+#if FW_LEVELS == 4
 #define FW_PTE_CACHED ((fw_pte)1 << 52)	  /* the cache maps it */
 #define FW_PTE_CACHED_W ((fw_pte)1 << 53) /* ... for writing */
+#else
+#define FW_PTE_CACHED ((fw_pte)0)
+#define FW_PTE_CACHED_W ((fw_pte)0)
+#endif
 #define FW_PTE_VALID ((fw_pte)1)
 #define FW_PTE_WRITE ((fw_pte)2)  /* a write is permitted without a fault */
 #define FW_PTE_DIRTY ((fw_pte)64)
-#define FW_PTE_NX ((fw_pte)1 << 63)
+#define FW_PTE_NX (FW_LEVELS == 2 ? (fw_pte)0 : (fw_pte)((uint64_t)1 << 63))
 static inline fw_pfn fw_pte_pfn(fw_pte pte)
 {
 	return (fw_pfn)((pte >> FW_PAGE_SHIFT) & 0xffffffffu);
@@ -408,8 +414,8 @@ static inline fw_pfn fw_pte_pfn(fw_pte pte)
  * clear after unmapping). Space lock. */
 void fw_pte_set_cached_locked(struct fw_space *space, fw_vpn vpn, unsigned n,
 			      fw_pte bits);
-/* Pointer to 512 PTEs that hold vpn's, or NULL; the first vpn of the table is
- * vpn & ~511. Space lock. For fast walks by the port. */
+/* Pointer to the FW_TABLE_ENTRIES PTEs that hold vpn's, or NULL; the first vpn
+ * of the table is a multiple. Space lock. For fast walks by the port. */
 fw_pte *fw_pte_table_locked(struct fw_space *space, fw_vpn vpn);
 
 /* ---- reclaim and background work -------------------------------------- */

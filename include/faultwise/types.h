@@ -21,12 +21,51 @@
 #define FW_BLOCK_PAGES ((uint32_t)1 << FW_BLOCK_SHIFT)
 #define FW_BLOCK_MASK (FW_BLOCK_PAGES - 1)
 
+/*
+ * The format of the page tables is chosen when the core, its port and its
+ * user are compiled, the same for all: -DFW_FORMAT=2level, =pae or =4level
+ * (the default). A space has FW_VA_BITS bits of address, a frame number at
+ * most FW_PFN_BITS (what a prototype pointer in a PTE can reach, too).
+ */
+#ifndef FW_FORMAT
+#define FW_FORMAT 4level
+#endif
+#define FW_PASTE_NOW(a, b) a##b
+#define FW_PASTE(a, b) FW_PASTE_NOW(a, b)
+#define FW_LEVELS_2level 2
+#define FW_LEVELS_pae 3
+#define FW_LEVELS_4level 4
+#define FW_LEVELS FW_PASTE(FW_LEVELS_, FW_FORMAT)
+
+#if FW_LEVELS == 2
+#define FW_VA_BITS 32
+#define FW_PFN_BITS 20
+#define FW_TABLE_BITS 10 /* entries of a table of PTEs, as a power of two */
+typedef uint32_t fw_pte;
+#elif FW_LEVELS == 3
+#define FW_VA_BITS 32
+#define FW_PFN_BITS 24
+#define FW_TABLE_BITS 9
+typedef uint64_t fw_pte;
+#elif FW_LEVELS == 4
+#define FW_VA_BITS 48
+#define FW_PFN_BITS 31
+#define FW_TABLE_BITS 9
+typedef uint64_t fw_pte; /* a page-table entry, as the CPU defines it */
+#else
+#error "FW_FORMAT is 2level, pae or 4level"
+#endif
+#define FW_TABLE_ENTRIES (1u << FW_TABLE_BITS)
+
 typedef uint32_t fw_pfn;  /* page frame number: index of a frame of RAM */
 typedef uint64_t fw_vpn;  /* virtual page number: address >> FW_PAGE_SHIFT */
 typedef uint64_t fw_addr; /* virtual address in a space, in bytes */
-typedef uint64_t fw_pte;  /* a page-table entry, byte-exact x86 4-level */
 
 #define FW_PFN_NONE UINT32_MAX
+/* All page numbers are below it; those of a space's user half are below the
+ * second (the lower half of a 48-bit space; with 32 bits as configured). */
+#define FW_VPN_END ((fw_vpn)1 << (FW_VA_BITS - FW_PAGE_SHIFT))
+#define FW_USER_END (FW_VA_BITS == 48 ? FW_VPN_END / 2 : FW_VPN_END)
 
 /*
  * Statuses. Every function of the core that can fail returns one of these;
