@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A thin front for Meson: each goal first sees to it that the tools are here.
 .PHONY: all demo check check-all bench soak bootstrap bootstrap-all lint \
-	format clean
+	behaviours format clean
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 
@@ -36,6 +36,10 @@ check-all: bootstrap-all
 
 soak: bootstrap-all
 	@tools/check --soak
+
+# One line for each row of the specification, from what the tests really ran
+behaviours: all
+	@tools/behaviours
 
 bench: all
 	@tools/bench

@@ -253,6 +253,12 @@ uint64_t fw_space_fork_need(const struct fw_space *parent);
 bool fw_make_room(struct fw_mm *mm, struct fw_actor *actor,
 		  struct fw_space *space, uint64_t n);
 
+/* Fork as it was before copy on write: gives a child that nobody runs in yet
+ * its own copy of each private writable page that it has, now. Blocks; without
+ * locks. FW_E_NOMEM, FW_E_IO: some are copied, the others still shared. */
+enum fw_status fw_fork_copy(struct fw_mm *mm, struct fw_actor *actor,
+			    struct fw_space *child, uint64_t *ret_copied);
+
 /* ---- regions ---------------------------------------------------------- */
 
 struct fw_map_request {

@@ -17,10 +17,12 @@ class Tap:
     def __init__(self):
         self.number = self.failed = 0
 
-    def ok(self, good, name, *why):
+    def ok(self, good, name, *why, rows=''):
+        """`rows`: those of the specification that this proves."""
         self.number += 1
         self.failed += not good
-        print(f"{'' if good else 'not '}ok {self.number} - {name}")
+        proves = f' # rows {rows}' if rows else ''
+        print(f"{'' if good else 'not '}ok {self.number} - {name}{proves}")
         for text in why if not good else ():
             for line in str(text).splitlines()[:20]:
                 print(f'# {line}')

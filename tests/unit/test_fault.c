@@ -280,7 +280,7 @@ TEST(mapped_file, "B05 B36 C01")
 	rig_end(&r);
 }
 
-TEST(one_page_of_a_file_twice, "C31 C32 C79 B16 B18")
+TEST(one_page_of_a_file_twice, "C31 C32 C79 B16")
 {
 	struct fw_section *file;
 	uint64_t cookie;
