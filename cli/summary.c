@@ -26,6 +26,7 @@ static const char *const kind_source[FW_KIND_COUNT] = {
 	[FW_KIND_REFILL] = "page was valid, host mapping was not",
 	[FW_KIND_MAPERR] = "no such address: SIGSEGV",
 	[FW_KIND_ACCERR] = "access not permitted: SIGSEGV",
+	[FW_KIND_OVERFLOW] = "the stack is full: SIGSEGV",
 	[FW_KIND_EOF] = "beyond the end of a file: SIGBUS",
 	[FW_KIND_IOERR] = "reading failed: SIGBUS",
 	[FW_KIND_NOMEM] = "no frame could be had",

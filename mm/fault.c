@@ -188,21 +188,24 @@ static bool access_allowed(const struct fw_vad *vad, uint32_t access)
 static bool plan_permitted(struct fw_plan *p)
 {
 	struct fw_vad *vad = vad_find(p->space, p->vpn);
+	enum guard_says says;
 
 	p->vad = vad;
-	p->grow = false;
+	p->grow = p->guard = false;
 	p->f->kind = FW_KIND_MAPERR;
 	if (!vad)
 		return false;
 	p->space->hint = vad;
-	if ((vad->flags & FW_VADF_STACK) && p->vpn < vad->stack_low) {
-		if (p->vpn == vad->start)
-			return false;
-		p->grow = true;
-	}
-	p->f->kind = FW_KIND_ACCERR;
-	if (!access_allowed(vad, p->f->access))
+	says = guard_stack(vad, p->vpn);
+	if (says == GUARD_NOT_MAPPED)
 		return false;
+	p->grow = says == GUARD_GROWS;
+	p->f->kind = FW_KIND_ACCERR;
+	if (!access_allowed(vad, p->f->access) || says == GUARD_DENIED)
+		return false;
+	p->guard = says == GUARD_OVERFLOW || guard_region(vad);
+	if (p->guard)
+		return true;
 	p->f->kind = FW_KIND_EOF;
 	return !vad->section || p->grow ||
 	       vad->page + (p->vpn - vad->start) < vad->section->pages ||
@@ -296,6 +299,11 @@ static enum fw_step fault_attempt(struct fw_plan *p)
 	if (!plan_permitted(p)) {
 		mm_unlock(p->mm);
 		return FW_STEP_DONE;
+	}
+	if (p->guard) {
+		step = fault_guard(p);
+		mm_unlock(p->mm);
+		return step;
 	}
 	if (!plan_prepare(p)) {
 		mm_unlock(p->mm);

@@ -61,6 +61,8 @@ static void window_choose(struct fw_plan *p, struct zero_window *w)
 		/* Downwards; the lowest page of the region is the guard. */
 		if (lo == p->vad->start)
 			lo++;
+		if (p->vad->flags & FW_VADF_GUARD)
+			want = 1;
 		while (n < want && w->lo > lo &&
 		       page_wants_zero(p, w->lo - 1)) {
 			w->lo--;

@@ -43,6 +43,7 @@ struct fw_plan {
 			 * that of a prototype; NULL when valid */
 	bool proto;	/* loc is in a prototype */
 	bool grow;	/* the stack grows */
+	bool guard;	/* a guard page, or a stack that is full */
 	bool did_io;
 	bool single;	/* a cluster failed to be read: one page only */
 	enum plan_what what;
@@ -85,6 +86,19 @@ void plan_window(struct fw_plan *p, fw_vpn lo, unsigned n, enum fw_kind kind);
 void plan_map(struct fw_plan *p, fw_pte *pte, fw_pte *loc, bool proto,
 	      fw_pfn pfn, bool dirty);
 
+/* guard.c: what a stack says to an access below its lowest page given. */
+enum guard_says {
+	GUARD_NOTHING,	  /* it is an ordinary page */
+	GUARD_GROWS,
+	GUARD_NOT_MAPPED, /* the gap below a stack that grows Linux's way */
+	GUARD_DENIED,	  /* reserved only */
+	GUARD_OVERFLOW,
+};
+enum guard_says guard_stack(const struct fw_vad *vad, fw_vpn vpn);
+/* A region of guard pages. */
+bool guard_region(const struct fw_vad *vad);
+
+enum fw_step fault_guard(struct fw_plan *p);
 enum fw_step fault_zero(struct fw_plan *p);
 enum fw_step fault_host(struct fw_plan *p);
 enum fw_step fault_resident(struct fw_plan *p);

@@ -157,7 +157,11 @@ static bool request_valid(const struct fw_map_request *rq)
 
 	return rq->kind <= FW_VAD_RESERVED && view == (rq->section != NULL) &&
 	       rq->prot < 8 && rq->max_prot < 8 &&
-	       (!(rq->flags & FW_VADF_STACK) || rq->kind == FW_VAD_PRIVATE);
+	       (!(rq->flags & FW_VADF_STACK) ||
+		rq->kind == FW_VAD_PRIVATE) &&
+	       ((rq->flags & (FW_VADF_STACK | FW_VADF_GUARD)) !=
+			(FW_VADF_STACK | FW_VADF_GUARD) ||
+		rq->len >= 3 * FW_PAGE_SIZE);
 }
 
 static enum fw_status region_insert(struct fw_mm *mm, struct fw_space *space,
@@ -177,7 +181,8 @@ static enum fw_status region_insert(struct fw_mm *mm, struct fw_space *space,
 	v->section = rq->section;
 	v->page = rq->page;
 	v->cookie = rq->cookie;
-	v->stack_low = r.end;
+	/* A guarded stack begins with one page and the guard. */
+	v->stack_low = rq->flags & FW_VADF_GUARD ? r.end - 1 : r.end;
 	v->tag = rq->tag;
 	if (v->section)
 		section_get(mm, v->section);

@@ -147,6 +147,9 @@ static void vad_set_flags(struct fw_mm *mm, struct fw_actor *actor,
 {
 	uint64_t n = vad->end - vad->start, old, new;
 
+	/* Guard pages are never valid. */
+	if ((flags & FW_VADF_GUARD) && !(flags & FW_VADF_STACK))
+		evict_range_locked(mm, actor, space, vad->start, vad->end);
 	mm_lock(mm, actor);
 	old = vad_charge(vad, n);
 	FW_SET(mm, vad->flags, flags);

@@ -46,6 +46,34 @@ const char *fw_kind_text(enum fw_kind kind)
 	return "unknown";
 }
 
+enum fw_fault_class fw_kind_class(enum fw_kind kind)
+{
+	switch (kind) {
+	case FW_KIND_TRANSITION:
+	case FW_KIND_PROTOTYPE:
+	case FW_KIND_COLLIDED:
+		return FW_CLASS_TRANSITION;
+	case FW_KIND_DEMAND_ZERO:
+		return FW_CLASS_DEMAND_ZERO;
+	case FW_KIND_COW:
+	case FW_KIND_COW_REUSE:
+		return FW_CLASS_COPY_ON_WRITE;
+	case FW_KIND_STACK:
+	case FW_KIND_GUARD:
+	case FW_KIND_OVERFLOW:
+		return FW_CLASS_GUARD;
+	case FW_KIND_PAGE_FILE:
+	case FW_KIND_MAPPED_FILE:
+	case FW_KIND_HOST_VIEW:
+		return FW_CLASS_HARD;
+	case FW_KIND_MAPERR:
+	case FW_KIND_ACCERR:
+		return FW_CLASS_VIOLATION;
+	default:
+		return FW_CLASS_NONE;
+	}
+}
+
 static void totals_frames(const struct fw_mm *mm, struct fw_totals *t)
 {
 	uint32_t touched = mm->touched > mm->fresh ? mm->touched : mm->fresh;

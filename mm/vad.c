@@ -217,7 +217,8 @@ struct fw_vad *vad_split(struct fw_mm *mm, struct fw_space *space,
 		if (vad->stack_low > at)
 			FW_SET(mm, vad->stack_low, at);
 		if (upper->stack_low == at)
-			upper->flags &= ~(uint32_t)FW_VADF_STACK;
+			upper->flags &= ~(uint32_t)(FW_VADF_STACK |
+						    FW_VADF_GUARD);
 	}
 	vad_insert(mm, space, upper);
 	return upper;

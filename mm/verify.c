@@ -169,6 +169,10 @@ static void pte_visit(struct verify *v, fw_vpn vpn, fw_pte *pte)
 		v->vad = vad_above(v->space, vpn);
 	if (!v->vad || vpn < v->vad->start)
 		complain(v, "a PTE outside any region", vpn, *pte);
+	else if (pte_is_valid(*pte) && (v->vad->flags & FW_VADF_GUARD) &&
+		 (!(v->vad->flags & FW_VADF_STACK) ||
+		  vpn < v->vad->stack_low))
+		complain(v, "a guard page is valid", vpn, *pte);
 	if (pte_is_valid(*pte))
 		pte_valid(v, pte);
 	else if (pte_is_pointer(*pte))

@@ -86,6 +86,13 @@ enum fw_vad_kind {
 enum fw_vad_flags {
 	FW_VADF_STACK = 1,     /* grows down within itself; lowest page of it
 				* is never given (guard gap) */
+	FW_VADF_GUARD = 2,     /* guard pages: the first access to each ends
+				* as FW_KIND_GUARD and makes it ordinary. With
+				* STACK (>= 3 pages): it begins with one page
+				* and a guard page below it, which moves down
+				* when it is touched (FW_KIND_STACK), or ends
+				* the access as FW_KIND_OVERFLOW when it
+				* cannot; below it all is reserved */
 	FW_VADF_LOCKED = 4,    /* mlock: pages are not trimmed */
 	FW_VADF_DONTFORK = 8,  /* not in the child (MADV_DONTFORK) */
 	FW_VADF_WIPEONFORK = 16, /* child sees zeros */

@@ -132,6 +132,7 @@ enum fw_prot {
 	X(FW_KIND_REFILL, "refill", "mapping refilled")                   \
 	X(FW_KIND_MAPERR, "not_mapped", "not mapped")                     \
 	X(FW_KIND_ACCERR, "not_permitted", "not permitted")               \
+	X(FW_KIND_OVERFLOW, "stack_overflow", "stack overflow")           \
 	X(FW_KIND_EOF, "past_end_of_file", "past end of file")            \
 	X(FW_KIND_IOERR, "in_page_error", "in-page error")                \
 	X(FW_KIND_NOMEM, "out_of_memory", "out of memory")
@@ -148,6 +149,22 @@ static inline bool fw_kind_resolved(enum fw_kind kind)
 {
 	return kind < FW_KIND_MAPERR && kind != FW_KIND_GUARD;
 }
+
+/*
+ * The coarser classes by which NT's event tracing tells faults apart; the
+ * numbers are its event types. 0: none of them (a first write, a mapping
+ * refilled, an error of the store).
+ */
+enum fw_fault_class {
+	FW_CLASS_NONE = 0,
+	FW_CLASS_TRANSITION = 10,
+	FW_CLASS_DEMAND_ZERO = 11,
+	FW_CLASS_COPY_ON_WRITE = 12,
+	FW_CLASS_GUARD = 13,
+	FW_CLASS_HARD = 14,
+	FW_CLASS_VIOLATION = 15,
+};
+enum fw_fault_class fw_kind_class(enum fw_kind kind);
 
 const char *fw_status_text(enum fw_status status);
 const char *fw_kind_key(enum fw_kind kind);
