@@ -14,7 +14,7 @@
  * consistent; should the actor die, the child is destroyed like any space,
  * and the parent's pages are taken back one by one when it writes to them.
  */
-#include <mm/mm.h>
+#include <mm/policy.h>
 
 #define BATCH 64
 
@@ -116,6 +116,7 @@ static void clone_valid(struct clone *c, fw_vpn vpn, fw_pte *pte,
 	p = proto_new(c, pte_make_proto_valid(pfn));
 	if (v & PTE_D)
 		frame_mark_dirty(mm, f);
+	policy_forget(mm, f);
 	FW_SET(mm, f->pte, &p->pte);
 	FW_SET(mm, f->flags, f->flags | FRAME_PROTO);
 	v = page_pte(c->vad, pfn, true, false) | (v & keep);

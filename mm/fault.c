@@ -5,6 +5,7 @@
  * fault (Windows Internals 6e part 2 ch. 10).
  */
 #include <mm/plan.h>
+#include <mm/policy.h>
 
 unsigned plan_block(const struct fw_plan *p, fw_vpn *ret_lo)
 {
@@ -311,6 +312,9 @@ static enum fw_step fault_attempt(struct fw_plan *p)
 	}
 	p->what = classify(p);
 	step = fault_perform(p);
+	if (f->n > 0)
+		policy_note(p->mm, p->space,
+			    p->pte - (p->vpn - f->window), f->n);
 	mm_unlock(p->mm);
 	if (f->n > 0 && step == FW_STEP_DONE)
 		fwp_tlb_fill(p->space, f->window, f->n);

@@ -34,8 +34,7 @@ static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
 /* Free frames are gone: what is brought back pushes something else out. */
 static bool frames_short(const struct fw_mm *mm)
 {
-	return mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE] <
-	       2 * reclaim_low(mm);
+	return frames_idle(mm) < 2 * reclaim_low(mm);
 }
 
 /*

@@ -56,7 +56,7 @@
  * A reference count beside the share count, as NT has it, is not needed: the
  * READ and WRITE flags are the only other references there are.
  */
-#include <mm/mm.h>
+#include <mm/policy.h>
 
 static struct fw_list *frame_list(struct fw_mm *mm, const struct fw_frame *f)
 {
@@ -80,6 +80,8 @@ void frame_move(struct fw_mm *mm, struct fw_frame *f, enum frame_state to)
 	struct fw_list *l = frame_list(mm, f);
 
 	FW_ASSERT(from != to && from < FRAME_STATES);
+	if (from == FRAME_ACTIVE)
+		policy_forget(mm, f);
 	if (from == FRAME_ZEROED || from == FRAME_FREE)
 		block_get(mm, pfn);
 	else if (l)
@@ -167,7 +169,7 @@ fw_pfn frame_take(struct fw_mm *mm, bool want_zero, bool *ret_zero)
 	uint64_t idle = mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE];
 	fw_pfn pfn = FW_PFN_NONE;
 
-	if (idle <= FRAMES_EMERGENCY)
+	if (idle <= frames_reserve(mm))
 		pfn = frame_standby_head(mm);
 	if (pfn == FW_PFN_NONE)
 		pfn = block_find_single(mm, want_zero);
@@ -208,6 +210,15 @@ static fw_pfn frame_standby_block(const struct fw_mm *mm)
 	return first;
 }
 
+/* An idle frame that is kept for tables and pools. */
+static bool frame_is_core(const struct fw_mm *mm, fw_pfn pfn)
+{
+	return mm->core_frames > 0 &&
+	       mm->frames[pfn].state != FRAME_STANDBY &&
+	       mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE] <=
+		       frames_reserve(mm);
+}
+
 fw_pfn frame_take_in(struct fw_mm *mm, struct frame_cluster *c,
 		     unsigned index, bool want_zero, bool *ret_zero)
 {
@@ -217,7 +228,8 @@ fw_pfn frame_take_in(struct fw_mm *mm, struct frame_cluster *c,
 		if (c->base == FW_PFN_NONE)
 			c->base = frame_standby_block(mm);
 	}
-	if (c->base != FW_PFN_NONE && frame_takable(mm, c->base + index))
+	if (c->base != FW_PFN_NONE && frame_takable(mm, c->base + index) &&
+	    !frame_is_core(mm, c->base + index))
 		return frame_take_this(mm, c->base + index, ret_zero);
 	return frame_take(mm, want_zero, ret_zero);
 }

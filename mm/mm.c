@@ -9,6 +9,8 @@
  */
 #include <mm/mm.h>
 
+#define CORE_FRAMES_MIN 64 /* for tables and records, when set apart */
+
 static uint64_t round_up(uint64_t n, uint64_t to)
 {
 	return (n + to - 1) / to * to;
@@ -33,13 +35,13 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 			  struct fw_mm **ret_mm)
 {
 	struct fw_mm *mm = ram;
-	uint64_t n = config->nframes & ~FW_BLOCK_MASK, at;
+	uint64_t n = config->nframes & ~FW_BLOCK_MASK, at, need;
 	char *p = ram;
 
 	if (config->nframes < 256 || config->nframes >= 1u << FW_PFN_BITS ||
 	    ((uintptr_t)ram & FW_PAGE_MASK) != 0 ||
 	    config->user_min >= config->user_top ||
-	    config->user_top > FW_USER_END)
+	    config->user_top > FW_USER_END || config->policy >= FW_POLICIES)
 		return FW_E_INVAL;
 	at = round_up(sizeof(*mm), 64);
 	mm->frames = (struct fw_frame *)(void *)(p + at);
@@ -51,10 +53,21 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	mm->port_area = p + at;
 	at = round_up(at + config->port_bytes,
 		      FW_PAGE_SIZE * FW_BLOCK_PAGES);
-	if ((at >> FW_PAGE_SHIFT) + 128 > n)
+	need = (at >> FW_PAGE_SHIFT) + 128;
+	if (config->page_frames > 0)
+		need = (at >> FW_PAGE_SHIFT) + config->page_frames +
+		       FRAMES_EMERGENCY + CORE_FRAMES_MIN;
+	if (need > n)
 		return FW_E_INVAL;
 	mm->nframes = (uint32_t)n;
 	mm->base = (uint32_t)(at >> FW_PAGE_SHIFT);
+	mm->policy = config->policy;
+	mm->page_frames = mm->nframes;
+	if (config->page_frames > 0) {
+		mm->page_frames = config->page_frames;
+		mm->core_frames = (uint32_t)(n - need) + CORE_FRAMES_MIN;
+	}
+	mm->random = UINT64_C(0x9e3779b97f4a7c15);
 	mm->fresh = mm->base;
 	mm->touched = mm->base;
 	mm->count[FRAME_ZEROED] = n - mm->base;

@@ -42,6 +42,7 @@ enum frame_flag {
 	FRAME_PROTO = 8,   /* `pte` is a prototype */
 	FRAME_DELETED = 16, /* its page is gone; free it when the I/O ends */
 	FRAME_HOST = 32,   /* the credit of a host view; content unused */
+	FRAME_LISTED = 64, /* active, and on its space's list: policy.c */
 };
 
 /* All fields (M). */
@@ -57,8 +58,9 @@ struct fw_frame {
 	uint8_t state, flags, type;
 	uint8_t prio;	/* standby list; pool: size class */
 	union {
-		uint32_t owner; /* reading: actor; pool: objects in use */
-		uint32_t age;	/* (n) active: see page_age */
+		uint32_t owner; /* reading: actor; pool: objects in use;
+				 * listed, or a root table: list link */
+		uint32_t age;	/* (n) active, not listed: see page_age */
 	};
 };
 _Static_assert(sizeof(struct fw_frame) <= 32, "a frame record is 32 bytes");
@@ -134,6 +136,10 @@ struct fw_mm {
 	struct fw_lock lock;
 	uint32_t nframes;	 /* (C) multiple of 16 */
 	uint32_t base;		 /* (C) first frame that is managed */
+	uint32_t policy;	 /* (C) enum fw_policy_id */
+	uint32_t page_frames;	 /* (C) that pages may have; nframes: all */
+	uint32_t core_frames;	 /* (C) set apart for tables and pools */
+	uint64_t random;	 /* (n) state of a generator: policy.c */
 	struct fw_frame *frames; /* (C) by PFN */
 	struct fw_block *blocks; /* (C) by PFN / 16 */
 	uint32_t *scratch;	 /* (C) verify.c: one word a frame */
@@ -229,10 +235,29 @@ static inline uint64_t frames_available(const struct fw_mm *mm)
 	       mm->count[FRAME_STANDBY];
 }
 
-/* Whether n frames may be taken for pages, the emergency reserve kept. */
+/* Frames that pages never take: tables and pools do, and use up what was set
+ * apart for them. */
+static inline uint64_t frames_reserve(const struct fw_mm *mm)
+{
+	uint64_t used = mm->tables + mm->pool;
+
+	return FRAMES_EMERGENCY +
+	       (used < mm->core_frames ? mm->core_frames - used : 0);
+}
+
+/* Whether n frames may be taken for pages, the reserve kept. */
 static inline bool frames_room(const struct fw_mm *mm, uint64_t n)
 {
-	return frames_available(mm) >= n + FRAMES_EMERGENCY;
+	return frames_available(mm) >= n + frames_reserve(mm);
+}
+
+/* Frames that hold nothing and may be taken for pages, and some more. */
+static inline uint64_t frames_idle(const struct fw_mm *mm)
+{
+	uint64_t idle = mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE];
+	uint64_t kept = frames_reserve(mm) - FRAMES_EMERGENCY;
+
+	return idle > kept ? idle - kept : 0;
 }
 
 /* Where the frames of one block of pages are best taken from. */
@@ -362,21 +387,27 @@ void proto_unref(struct fw_mm *mm, struct fw_proto *p);
 void proto_clear(struct fw_mm *mm, struct fw_proto *p);
 /* The age of a page with a valid PTE: a hint, not journalled, for the policies
  * that take pages away. It stands in the PTE where that has room; else in the
- * frame record, so that those who share a page share its age. */
+ * frame record, so that those who share a page share its age. (Pages on a list
+ * of arrival have none.) */
 static inline unsigned page_age(struct fw_mm *mm, fw_pte pte)
 {
+	struct fw_frame *f;
+
 	if (PTE_AGE_MASK != 0)
 		return pte_age(pte);
-	return __atomic_load_n(&frame_at(mm, fw_pte_pfn(pte))->age,
-			       __ATOMIC_RELAXED);
+	f = frame_at(mm, fw_pte_pfn(pte));
+	if (f->flags & FRAME_LISTED)
+		return 0;
+	return __atomic_load_n(&f->age, __ATOMIC_RELAXED);
 }
 static inline void page_set_age(struct fw_mm *mm, fw_pte *pte, unsigned age)
 {
+	struct fw_frame *f = frame_at(mm, fw_pte_pfn(*pte));
+
 	if (PTE_AGE_MASK != 0)
 		*pte = pte_with_age(*pte, age);
-	else
-		__atomic_store_n(&frame_at(mm, fw_pte_pfn(*pte))->age, age,
-				 __ATOMIC_RELAXED);
+	else if (!(f->flags & FRAME_LISTED))
+		__atomic_store_n(&f->age, age, __ATOMIC_RELAXED);
 }
 void space_resident(struct fw_mm *mm, struct fw_space *space, int64_t delta);
 

@@ -8,7 +8,7 @@
  * and modified: pages that were let go too soon come back from there without
  * I/O.
  */
-#include <mm/mm.h>
+#include <mm/policy.h>
 
 #define BATCH 64
 #define SMALL_SPACE 64	 /* pages a space may keep while others have more */
@@ -20,7 +20,7 @@
 
 uint64_t reclaim_low(const struct fw_mm *mm)
 {
-	uint64_t low = mm->nframes / 64;
+	uint64_t low = mm->page_frames / 64;
 
 	return low > 32 ? low : 32;
 }
@@ -49,20 +49,22 @@ static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 			 struct fw_space *space, unsigned n, unsigned round,
 			 uint32_t *trimmed)
 {
+	const bool early = policy_of(mm)->early;
+	const unsigned batch = early ? BATCH : n;
 	struct fw_space *victim;
 	uint32_t seen = mm->progress;
 	unsigned got;
 
-	if (space && space->resident > SMALL_SPACE)
-		*trimmed += fw_trim(mm, actor, space, BATCH);
+	if (space && space->resident > (early ? SMALL_SPACE : 0))
+		*trimmed += fw_trim(mm, actor, space, batch);
 	if (frames_room(mm, n))
 		return true;
 	if (fw_write_modified(mm, actor, BATCH) > 0)
 		return true;
 	victim = fw_pick_victim(mm, actor, space);
-	if (victim && fwp_ask_trim(mm, victim, BATCH))
+	if (victim && fwp_ask_trim(mm, victim, batch))
 		return true;
-	if (space && (got = fw_trim(mm, actor, space, BATCH)) > 0) {
+	if (space && (got = fw_trim(mm, actor, space, batch)) > 0) {
 		*trimmed += got;
 		return true;
 	}
@@ -98,14 +100,14 @@ static unsigned reclaim_due(const struct fw_fault *f)
 void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		   struct fw_space *space, struct fw_fault *f)
 {
-	uint64_t low = reclaim_low(mm), share = mm->nframes / 8;
-	uint64_t fresh = mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE];
-	uint64_t avail = frames_available(mm);
+	uint64_t low = reclaim_low(mm), share = mm->page_frames / 8;
+	uint64_t fresh = frames_idle(mm);
+	uint64_t avail = fresh + mm->count[FRAME_STANDBY];
 	uint64_t modified = mm->count[FRAME_MODIFIED];
 	uint64_t second = mm->count[FRAME_STANDBY] + modified;
 	unsigned due = reclaim_due(f);
 
-	if (fresh >= low)
+	if (fresh >= low || !policy_of(mm)->early)
 		return;
 	if (due > 0 && (second < share || avail < low) &&
 	    space->resident > SMALL_SPACE)
@@ -134,13 +136,14 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 	uint64_t modified = mm->count[FRAME_MODIFIED];
 	uint64_t zeroed = mm->count[FRAME_ZEROED];
 	uint64_t free = mm->count[FRAME_FREE];
+	uint64_t idle = frames_idle(mm);
 	uint64_t low = reclaim_low(mm), room = mm->nframes - mm->touched;
 
 	fw_memzero(ret, sizeof(*ret));
 	ret->low = low;
-	ret->available = frames_available(mm);
-	if (zeroed + free < low * 2 && modified > mm->nframes / 32)
-		ret->want_write = modified - mm->nframes / 32;
+	ret->available = idle + mm->count[FRAME_STANDBY];
+	if (idle < low * 2 && modified > mm->page_frames / 32)
+		ret->want_write = modified - mm->page_frames / 32;
 	if (zeroed < low * 2)
 		ret->want_zero = free;
 	if (mm->touched < mm->fresh + TOUCH_AHEAD)

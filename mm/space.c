@@ -9,7 +9,7 @@ static struct fw_space *space_make(struct fw_mm *mm)
 	struct fw_space *s;
 	fw_pfn root;
 
-	if (!frames_room(mm, 2))
+	if (frames_available(mm) < 2 + FRAMES_EMERGENCY)
 		return NULL;
 	s = pool_alloc(mm, sizeof(*s));
 	root = frame_take_core(mm, FRAME_TABLE);

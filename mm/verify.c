@@ -28,6 +28,7 @@ struct verify {
 	struct fw_space *space;
 	struct fw_vad *vad;
 	uint64_t resident, tables;
+	uint64_t listed; /* frames on lists of arrival */
 };
 
 static char *put_text(char *to, const char *end, const char *text)
@@ -229,6 +230,46 @@ static void space_regions(struct verify *v)
 	v->committed += charge;
 }
 
+/* Does the PTE stand in a table of the space? */
+static bool pte_in_space(const struct fw_space *space, const fw_pte *pte)
+{
+	const struct fw_mm *mm = space->mm;
+	fw_pfn pfn = FW_PFN_NONE;
+
+	while (pte) {
+		pfn = (fw_pfn)(((uintptr_t)pte - (uintptr_t)mm) >>
+			       FW_PAGE_SHIFT);
+		pte = frame_at((struct fw_mm *)mm, pfn)->pte;
+	}
+	return pfn == space->root;
+}
+
+/* The list of arrival: each frame on it is a private page of this space. */
+static void listed_visit(struct verify *v)
+{
+	struct fw_mm *mm = v->mm;
+	fw_pfn root = v->space->root, prev = root, pfn;
+
+	if (frame_at(mm, root)->owner == 0)
+		return;
+	for (pfn = frame_at(mm, root)->next; pfn != root;
+	     pfn = frame_at(mm, pfn)->next) {
+		struct fw_frame *f = frame_at(mm, pfn);
+
+		if (!(f->flags & FRAME_LISTED) || f->owner != prev ||
+		    v->listed++ > mm->nframes) {
+			complain(v, "bad frame on a list of arrival", pfn,
+				 f->flags);
+			return;
+		}
+		if (!pte_in_space(v->space, f->pte))
+			complain(v, "listed frame of another space", pfn, 0);
+		prev = pfn;
+	}
+	expect(v, "tail of a list of arrival", frame_at(mm, root)->owner,
+	       prev);
+}
+
 static void spaces_visit(struct verify *v)
 {
 	struct fw_space *s;
@@ -240,6 +281,7 @@ static void spaces_visit(struct verify *v)
 		v->resident = v->tables = 0;
 		space_regions(v);
 		table_visit(v, s->root, FW_LEVELS, 0);
+		listed_visit(v);
 		expect(v, "resident pages of a space", s->resident,
 		       v->resident);
 		expect(v, "tables of a space", s->table_frames, v->tables);
@@ -413,6 +455,18 @@ static void frame_waiting(struct verify *v, fw_pfn pfn,
 		complain(v, "modified, but clean", pfn, f->flags);
 }
 
+/* Only active private pages may stand on a list of arrival. */
+static void frame_listed(struct verify *v, fw_pfn pfn,
+			 const struct fw_frame *f, uint64_t *listed)
+{
+	if (!(f->flags & FRAME_LISTED))
+		return;
+	(*listed)++;
+	if (f->state != FRAME_ACTIVE || f->type != FRAME_USER ||
+	    (f->flags & FRAME_PROTO))
+		complain(v, "listed, but in state", pfn, f->state);
+}
+
 static void frame_visit(struct verify *v, fw_pfn pfn, uint64_t *pools)
 {
 	const struct fw_frame *f = frame_at(v->mm, pfn);
@@ -440,7 +494,7 @@ static void frame_visit(struct verify *v, fw_pfn pfn, uint64_t *pools)
 static void frames_visit(struct verify *v)
 {
 	struct fw_mm *mm = v->mm;
-	uint64_t count[FRAME_STATES], pools = 0, tables = 0;
+	uint64_t count[FRAME_STATES], pools = 0, tables = 0, listed = 0;
 	unsigned i;
 	fw_pfn pfn;
 
@@ -450,11 +504,13 @@ static void frames_visit(struct verify *v)
 	count[FRAME_ZEROED] = mm->nframes - mm->fresh;
 	for (pfn = mm->base; pfn < mm->fresh; pfn++) {
 		frame_visit(v, pfn, &pools);
+		frame_listed(v, pfn, frame_at(mm, pfn), &listed);
 		count[frame_at(mm, pfn)->state]++;
 		tables += (mm->scratch[pfn] & SEEN_TABLE) != 0;
 	}
 	for (i = 0; i < FRAME_STATES; i++)
 		expect(v, "frames in a state", mm->count[i], count[i]);
+	expect(v, "frames on lists of arrival", v->listed, listed);
 	expect(v, "pool frames", mm->pool, pools);
 	expect(v, "table frames", mm->tables, tables);
 }

@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wset.c - the working set of a space and its clock. There is no list of
- * resident pages: the hand sweeps the page tables in address order. A page
+ * wset.c - the working set of a space and what leaves it: the driver of all
+ * policies, and the choice of `nt`, which needs no list of resident pages:
+ * its hand sweeps the page tables in address order. A page
  * with an age gets another lap (fault_trans.c ages what it rescues); pages
  * announced or locked are passed over.
  *
  * Order: choose, drop the translations, then change the PTEs. All under the
  * space lock, so that nobody can load a translation in between.
  */
-#include <mm/mm.h>
-
-#define BATCH 64
-
-struct sweep {
-	struct fw_mm *mm;
-	struct fw_actor *actor;
-	struct fw_space *space;
-	struct announcers who;
-	unsigned want, n;
-	bool force; /* whatever the age, announced or not */
-	fw_vpn vpn[BATCH];
-};
+#include <mm/policy.h>
 
 static bool sweep_takes(struct sweep *s, fw_vpn vpn, fw_pte *pte)
 {
@@ -76,7 +65,7 @@ static fw_vpn sweep_pass(struct sweep *s, fw_vpn at, fw_vpn end)
 	return at;
 }
 
-static void sweep_choose(struct sweep *s)
+void sweep_choose(struct sweep *s)
 {
 	const fw_vpn top = FW_VPN_END;
 	fw_vpn hand = s->space->trim_hand;
@@ -135,13 +124,13 @@ unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
 	s.mm = mm;
 	s.actor = actor;
 	s.space = space;
-	s.want = n < BATCH ? n : BATCH;
+	s.want = n < SWEEP_BATCH ? n : SWEEP_BATCH;
 	s.n = 0;
 	s.force = false;
 	mm_lock(mm, actor);
 	announcers_of(mm, space, &s.who);
 	mm_unlock(mm);
-	sweep_choose(&s);
+	policy_of(mm)->choose(&s);
 	if (s.n > 0)
 		sweep_evict(&s);
 	return s.n;
@@ -155,7 +144,7 @@ void evict_range_locked(struct fw_mm *mm, struct fw_actor *actor,
 	s.mm = mm;
 	s.actor = actor;
 	s.space = space;
-	s.want = BATCH;
+	s.want = SWEEP_BATCH;
 	s.force = true;
 	do {
 		s.n = 0;

@@ -52,6 +52,8 @@ struct soft *soft_create(const struct soft_config *config)
 		.user_top = config->user_top ? config->user_top
 					     : (fw_vpn)1 << 35,
 		.port_bytes = 64,
+		.policy = config->policy,
+		.page_frames = config->page_frames,
 	};
 	struct soft *s = calloc(1, sizeof(*s));
 

@@ -162,8 +162,26 @@ struct fw_mm_config {
 	fw_vpn user_min, user_top; /* where regions may lie */
 	uint32_t port_bytes;	/* bytes set aside for the port directly
 				 * behind the frame database */
+	uint32_t policy;	/* enum fw_policy_id; 0: FW_POLICY_NT */
+	uint32_t page_frames;	/* frames that pages may have in all; what is
+				 * left of nframes (at least 64) is for page
+				 * tables and the core's records. 0: both take
+				 * what there is */
 	uint32_t pad;
 };
+
+/* Which pages leave memory first; mm/policy.c says how each decides. */
+enum fw_policy_id {
+	FW_POLICY_NT,	  /* by age, ahead of need */
+	FW_POLICY_CLOCK,  /* second chance */
+	FW_POLICY_FIFO,	  /* the oldest */
+	FW_POLICY_RANDOM, /* any */
+	FW_POLICIES
+};
+
+/* "nt", "clock", ...; NULL for a number out of range. */
+const char *fw_policy_name(enum fw_policy_id id);
+const char *fw_policy_text(enum fw_policy_id id); /* a few words on it */
 
 /* ---- the whole -------------------------------------------------------- */
 
