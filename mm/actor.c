@@ -194,3 +194,11 @@ void fw_actor_each(struct fw_mm *mm, struct fw_actor *by,
 			visit(mm->actor[i], arg);
 	mm_unlock(mm);
 }
+
+enum fw_status fw_actor_set_priority(struct fw_actor *actor, int prio)
+{
+	if (prio < FW_PRIO_NONE || prio >= FW_PRIO_LEVELS)
+		return FW_E_INVAL;
+	actor->prio = (uint16_t)(prio + 1);
+	return FW_OK;
+}

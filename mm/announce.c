@@ -157,7 +157,7 @@ static bool announce_scan(struct fw_space *space, const struct fw_range *r,
 	return true;
 }
 
-static enum fw_status kind_status(enum fw_kind kind)
+enum fw_status kind_status(enum fw_kind kind)
 {
 	switch (kind) {
 	case FW_KIND_EOF:

@@ -109,6 +109,14 @@ static fw_pfn block_fresh(struct fw_mm *mm)
 	return pfn;
 }
 
+void block_reach(struct fw_mm *mm, fw_pfn pfn)
+{
+	while (pfn >= mm->fresh) {
+		block_fresh(mm);
+		mm_checkpoint(mm);
+	}
+}
+
 static fw_pfn block_first(const struct fw_mm *mm, enum block_list list)
 {
 	uint32_t head = mm->block_head[list];

@@ -78,6 +78,7 @@ static void clone_eager(struct clone *c, fw_pte v, fw_pte *child)
 	FW_SET(mm, f->pte, child);
 	FW_SET(mm, f->original, pte_make_zero(c->vad->prot));
 	FW_SET(mm, f->type, FRAME_USER);
+	frame_set_prio(mm, f, frame_prio(frame_at(mm, fw_pte_pfn(v))));
 	FW_SET(mm, f->share, 1);
 	FW_SET(mm, *child, page_pte(c->vad, pfn, false, true));
 	c->eager++;
@@ -279,6 +280,7 @@ enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
 		return status;
 	c.child->ws_min = parent->ws_min;
 	c.child->ws_max = parent->ws_max;
+	c.child->prio = parent->prio;
 	c.child->user_top = parent->user_top;
 	c.child->trim_hand = parent->trim_hand;
 	mm_lock(mm, actor);

@@ -116,6 +116,29 @@ void plan_window(struct fw_plan *p, fw_vpn lo, unsigned n, enum fw_kind kind)
 		f->kind = FW_KIND_COLLIDED;
 }
 
+unsigned plan_prio(const struct fw_plan *p)
+{
+	if (p->vad->prio)
+		return p->vad->prio - 1u;
+	if (p->actor->prio)
+		return p->actor->prio - 1u;
+	if (p->space->prio)
+		return p->space->prio - 1u;
+	/* What is read once is not worth much. */
+	return STANDBY_NORMAL - (p->vad->flags & FW_VADF_SEQUENTIAL ? 2u : 0);
+}
+
+/* The page is used: by the first user as he says, by others upwards. */
+static void plan_set_prio(const struct fw_plan *p, struct fw_frame *f,
+			  bool shared)
+{
+	unsigned prio = plan_prio(p);
+
+	if (shared && f->type == FRAME_USER && prio < frame_prio(f))
+		return;
+	frame_set_prio(p->mm, f, prio);
+}
+
 void plan_map(struct fw_plan *p, fw_pte *pte, fw_pte *loc, bool proto,
 	      fw_pfn pfn, bool dirty)
 {
@@ -129,8 +152,8 @@ void plan_map(struct fw_plan *p, fw_pte *pte, fw_pte *loc, bool proto,
 	} else {
 		FW_ADD(mm, f->share, 1);
 	}
-	if (f->type != FRAME_USER)
-		FW_SET(mm, f->type, FRAME_USER);
+	plan_set_prio(p, f, proto);
+	FW_PUT(mm, f->type, FRAME_USER);
 	if (proto && !pte_is_valid(*loc))
 		FW_SET(mm, *loc, pte_make_proto_valid(pfn));
 	if (dirty && shared)

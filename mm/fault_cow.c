@@ -56,6 +56,7 @@ static void cow_commit(struct fw_plan *p, struct fw_frame *old, fw_pfn pfn)
 	FW_SET(mm, f->pte, p->pte);
 	FW_SET(mm, f->original, pte_make_zero(p->vad->prot));
 	FW_SET(mm, f->type, FRAME_USER);
+	frame_set_prio(mm, f, plan_prio(p));
 	FW_SET(mm, f->share, 1);
 	FW_SET(mm, *p->pte, page_pte(p->vad, pfn, false, true));
 	frame_unshare(mm, old, false, pte_prot(old->original));

@@ -20,7 +20,7 @@ void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good)
 	} else if (good) {
 		FW_SET(mm, f->flags, f->flags & ~FRAME_READ);
 		FW_SET(mm, f->owner, 0);
-		frame_move(mm, f, FRAME_STANDBY);
+		frame_settle(mm, f);
 	} else {
 		FW_SET(mm, *f->pte, f->original);
 		frame_free(mm, f);
@@ -36,8 +36,9 @@ static void read_prepare(struct fw_plan *p, fw_pte *loc, bool proto,
 
 	FW_SET(mm, f->pte, loc);
 	FW_SET(mm, f->original, *loc);
-	FW_SET(mm, f->flags, FRAME_READ | (proto ? FRAME_PROTO : 0));
+	FW_SET(mm, f->flags, f->flags | FRAME_READ | (proto ? FRAME_PROTO : 0));
 	FW_SET(mm, f->type, FRAME_USER);
+	frame_set_prio(mm, f, plan_prio(p));
 	FW_SET(mm, f->owner, p->actor->id);
 	frame_move(mm, f, FRAME_TRANSITION);
 	FW_SET(mm, *loc, pte_make_transition(pfn, pte_prot(f->original)));

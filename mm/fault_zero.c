@@ -128,7 +128,7 @@ static bool window_map(struct fw_plan *p, fw_vpn vpn, fw_pfn pfn, bool dirty)
 	FW_SET(p->mm, f->original,
 	       pte_make_zero(proto ? FW_PROT_R | FW_PROT_W : p->vad->prot));
 	if (proto)
-		FW_SET(p->mm, f->flags, FRAME_PROTO);
+		FW_SET(p->mm, f->flags, f->flags | FRAME_PROTO);
 	plan_map(p, pte, loc, proto, pfn, dirty);
 	return true;
 }
@@ -191,7 +191,7 @@ enum fw_step fault_host(struct fw_plan *p)
 		FW_ASSERT(pfn != FW_PFN_NONE);
 		f = frame_at(mm, pfn);
 		FW_SET(mm, f->pte, pte);
-		FW_SET(mm, f->flags, FRAME_HOST);
+		FW_SET(mm, f->flags, f->flags | FRAME_HOST);
 		FW_SET(mm, f->type, FRAME_USER);
 		FW_SET(mm, f->share, 1);
 		FW_SET(mm, *pte, page_pte(p->vad, pfn, false, true));

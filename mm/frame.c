@@ -2,56 +2,80 @@
 /*
  * frame.c - the frame database: one record a frame, and its state.
  *
- *                  demand zero, core                 read, copy
- *        +----------------------------------+  +--------------------+
- *        |                                  v  v                    |
- *   +--------+   zero thread   +------+   +--------+                |
- *   | ZEROED |<----------------| FREE |-->| ACTIVE |-------+        |
- *   +--------+                 +------+   +--------+       | unmap, |
- *        ^                       ^  ^       |  |  ^        | exit   |
- *        | all-zero page elided  |  +-------+--|--|--------+        |
- *        |                       |    trimmed, |  | fault on a      |
- *        |             repurpose |    last PTE |  | page that is    |
- *        |             (->ACTIVE)|             v  | still here      |
- *   +------------+  written   +---------+   (clean)|                |
- *   | TRANSITION |----------->| STANDBY |<---------+                |
- *   | I/O, not   |<--+        +---------+           |               |
- *   | mapped     |   |        +----------+ (dirty)  |               |
- *   +------------+   +--------| MODIFIED |<---------+               |
- *      ^     writer takes it  +----------+                          |
- *      +------------------------------------------------------------+
+ *                 demand zero, core                read, copy
+ *      +------------------------------------+  +-----------------+
+ *      |                                    v  v                 |
+ *  +--------+   zero thread    +------+   +--------+             |
+ *  | ZEROED |<--- (ACTIVE) ----| FREE |-->| ACTIVE |<-----+      |
+ *  +--------+                  +------+   +--------+      |      |
+ *      ^                         ^  ^       |  |  |  fault on a  |
+ *      | all-zero page           |  +-------|--|--+  page that   |
+ *      | needs no write          |   unmap, |  |     is still    |
+ *      |         repurpose       |   exit   |  |     here        |
+ *      |         (ACTIVE) +------+          |  |          |      |
+ *  +------------+  written|   +---------+   |  |          |      |
+ *  | TRANSITION |---------|-->| STANDBY |<--+  | trimmed: |      |
+ *  | I/O runs,  |<-----+  +---| 0 to 7  | clean|          |      |
+ *  | not mapped |      |      +---------+      |  dirty   |      |
+ *  +------------+   writer    +----------+     |          |      |
+ *      ^     |  ^   takes it  | MODIFIED |<----+          |      |
+ *      |     |  |      +------|          |     |  dirty   |      |
+ *      |     |  |             +----------+     |  and held|      |
+ *      |     |  |     released  ^              v          |      |
+ *      |     |  |             +-------------------+       |      |
+ *      |     |  +------------>| MODIFIED_NO_WRITE |-------+      |
+ *      |     |   write ends,  +-------------------+       |      |
+ *      |     |   dirty, held                              |      |
+ *      |     +--------------------------------------------+      |
+ *      |            fault while it is being written              |
+ *      +---------------------------------------------------------+
+ *   BAD: from any state, once nobody needs what is in the frame; for good.
  *
  *   from        to          who                    when
  *   ZEROED FREE ACTIVE      frame_take*            a page, table or slab
- *   STANDBY     ACTIVE      frame_take*            repurposed; *pte gets
- *                                                  `original` back first
+ *   STANDBY     ACTIVE      frame_take*            repurposed, lowest
+ *                                                  priority and oldest first;
+ *                                                  *pte gets `original` back
  *   STANDBY     FREE        frames_prime           the same, by way of ACTIVE
+ *   FREE        ACTIVE      zero page thread       then, by the same, ZEROED
  *   ACTIVE      TRANSITION  fault_io.c             a read begins
  *   TRANSITION  STANDBY     frame_read_done        a read ends well
  *   TRANSITION  FREE        frame_read_done        ... or badly
- *   STANDBY MODIFIED TRANSITION  ACTIVE  fault_trans.c   soft fault
- *   ACTIVE      STANDBY MODIFIED FREE    frame_unshare   last PTE gone
+ *   STANDBY MODIFIED MODIFIED_NO_WRITE TRANSITION
+ *               ACTIVE      fault_trans.c          soft fault
+ *   ACTIVE      STANDBY MODIFIED MODIFIED_NO_WRITE FREE
+ *                           frame_unshare          last PTE gone
  *   ACTIVE      TRANSITION  frame_unshare          ... while being written
- *   MODIFIED    TRANSITION  writer.c               a write begins
+ *   MODIFIED    TRANSITION  writer.c, mapped.c     a write begins
  *   TRANSITION  STANDBY     frame_write_done       a write ends well
- *   TRANSITION  MODIFIED    frame_write_done       ... badly, or in vain
+ *   TRANSITION  MODIFIED MODIFIED_NO_WRITE
+ *                           frame_write_done       ... badly, or in vain
  *   TRANSITION  ZEROED      writer.c               the page is all zero
+ *   MODIFIED_NO_WRITE MODIFIED  fw_release         it may be written now
+ *   ACTIVE      ZEROED      frame_free             a table, empty again
  *   any         FREE        frame_discard, frame_free   the page is gone
- *   FREE        ACTIVE      writer of zeros (zero.c), then ZEROED
+ *   ZEROED FREE BAD         fw_frame_retire        nobody uses it
+ *   others      BAD         frame_settle, frame_free    RETIRE, and now it is
+ *                                                  free or its content
+ *                                                  elsewhere
  *
  * What may be trusted in each state:
  *   ZEROED, FREE  nobody names the frame; its bit in its block is set.
  *   STANDBY   *pte is in transition form and names the frame; `original`
- *             is where the same content is; not DIRTY; no I/O.
- *   MODIFIED  the same, but DIRTY, and `original` has no slot.
+ *             is where the same content is; not DIRTY; no I/O; not RETIRE.
+ *   MODIFIED  the same, but DIRTY, not HOLD, and `original` has no slot: it
+ *             is demand zero (list `modified`: goes to a page file) or in
+ *             file form (list `mapped`: goes to the file of its section).
+ *   MODIFIED_NO_WRITE  DIRTY and HOLD, `original` in file form.
  *   TRANSITION  READ: *pte is in transition form, `owner` is the actor that
  *             reads. WRITE: *pte is in transition form, `original` names the
- *             slot being written, unless DIRTY again. DELETED: pte is NULL,
- *             and whoever ends the I/O frees the frame.
+ *             slot or file being written, unless DIRTY again. DELETED: pte is
+ *             NULL, and whoever ends the I/O frees the frame.
  *   ACTIVE    USER: `share` valid PTEs name the frame. PROTO: *pte is a
  *             prototype, valid, and they all have the prototype bit. Else
  *             share is 1 and pte is that PTE. WRITE: a write-out that began
  *             before it was rescued still runs. HELD: in an actor's held[].
+ *   BAD       nobody names it, and nobody ever will.
  *
  * A reference count beside the share count, as NT has it, is not needed: the
  * READ and WRITE flags are the only other references there are.
@@ -62,15 +86,33 @@ static struct fw_list *frame_list(struct fw_mm *mm, const struct fw_frame *f)
 {
 	switch (f->state) {
 	case FRAME_STANDBY:
-		return &mm->standby[f->prio];
+		return &mm->standby[frame_prio(f)];
 	case FRAME_MODIFIED:
-		return &mm->modified;
+		return pte_is_pointer(f->original) ? &mm->mapped :
+						     &mm->modified;
 	case FRAME_MODIFIED_NO_WRITE:
 		return &mm->no_write;
 	default:
 		return NULL;
 	}
 }
+
+#define TO(state) (1u << FRAME_##state)
+#define TO_GONE (TO(FREE) | TO(BAD))
+
+/* Where a frame may go from each state. */
+static const uint8_t legal[FRAME_STATES] = {
+	[FRAME_ZEROED] = TO(ACTIVE) | TO(BAD),
+	[FRAME_FREE] = TO(ACTIVE) | TO(BAD),
+	[FRAME_STANDBY] = TO(ACTIVE) | TO_GONE,
+	[FRAME_MODIFIED] = TO(ACTIVE) | TO(TRANSITION) | TO_GONE,
+	[FRAME_MODIFIED_NO_WRITE] = TO(ACTIVE) | TO(MODIFIED) | TO_GONE,
+	[FRAME_TRANSITION] = TO(ACTIVE) | TO(STANDBY) | TO(MODIFIED) |
+			     TO(MODIFIED_NO_WRITE) | TO(ZEROED) | TO_GONE,
+	[FRAME_ACTIVE] = TO(STANDBY) | TO(MODIFIED) | TO(MODIFIED_NO_WRITE) |
+			 TO(TRANSITION) | TO(ZEROED) | TO_GONE,
+	[FRAME_BAD] = 0,
+};
 
 /* Performs and counts every change of state. */
 void frame_move(struct fw_mm *mm, struct fw_frame *f, enum frame_state to)
@@ -79,7 +121,7 @@ void frame_move(struct fw_mm *mm, struct fw_frame *f, enum frame_state to)
 	fw_pfn pfn = frame_pfn(mm, f);
 	struct fw_list *l = frame_list(mm, f);
 
-	FW_ASSERT(from != to && from < FRAME_STATES);
+	FW_ASSERT(from < FRAME_STATES && (legal[from] >> to & 1));
 	if (from == FRAME_ACTIVE)
 		policy_forget(mm, f);
 	if (from == FRAME_ZEROED || from == FRAME_FREE)
@@ -97,12 +139,18 @@ void frame_move(struct fw_mm *mm, struct fw_frame *f, enum frame_state to)
 	mm->moves[from][to]++;
 }
 
-/* Takes a clean page's frame away from it. */
-static void frame_repurpose(struct fw_mm *mm, struct fw_frame *f)
+/* Takes a clean page's frame away from it: the page is where `original` says,
+ * and nowhere else. */
+static void frame_forget(struct fw_mm *mm, struct fw_frame *f)
 {
 	FW_ASSERT(f->pte && pte_is_transition(*f->pte));
 	FW_ASSERT((f->flags & (FRAME_DIRTY | FRAME_READ | FRAME_WRITE)) == 0);
 	FW_SET(mm, *f->pte, f->original);
+}
+
+static void frame_repurpose(struct fw_mm *mm, struct fw_frame *f)
+{
+	frame_forget(mm, f);
 	frame_move(mm, f, FRAME_ACTIVE);
 }
 
@@ -262,13 +310,16 @@ void frame_free(struct fw_mm *mm, struct fw_frame *f)
 		FW_SUB(mm, mm->pool, 1);
 	/* A table is freed when its last entry has become zero. First off its
 	 * list: the record is cleared then. */
-	frame_move(mm, f, table ? FRAME_ZEROED : FRAME_FREE);
+	if (f->prio & FRAME_RETIRE)
+		frame_move(mm, f, FRAME_BAD);
+	else
+		frame_move(mm, f, table ? FRAME_ZEROED : FRAME_FREE);
 	frame_reset(mm, f, FRAME_USER);
 }
 
 void frame_free_zeroed(struct fw_mm *mm, struct fw_frame *f)
 {
-	frame_move(mm, f, FRAME_ZEROED);
+	frame_move(mm, f, f->prio & FRAME_RETIRE ? FRAME_BAD : FRAME_ZEROED);
 	frame_reset(mm, f, FRAME_USER);
 }
 
@@ -299,21 +350,34 @@ void frame_discard(struct fw_mm *mm, struct fw_frame *f)
 
 void frame_mark_dirty(struct fw_mm *mm, struct fw_frame *f)
 {
+	if (pte_is_pointer(f->original) &&
+	    (f->flags & (FRAME_DIRTY | FRAME_WRITE)) == 0)
+		section_dirtied(mm, pte_pointer(mm, f->original), 1);
 	if ((f->flags & FRAME_DIRTY) == 0)
 		FW_SET(mm, f->flags, f->flags | FRAME_DIRTY);
 	frame_drop_slot(mm, f);
-	/* A page of a file that was written belongs to the page file. */
-	if (pte_is_pointer(f->original))
-		FW_SET(mm, f->original, pte_make_zero(pte_prot(f->original)));
+}
+
+void frame_settle(struct fw_mm *mm, struct fw_frame *f)
+{
+	if ((f->flags & FRAME_DIRTY) && (f->flags & FRAME_HOLD)) {
+		frame_move(mm, f, FRAME_MODIFIED_NO_WRITE);
+	} else if (f->flags & FRAME_DIRTY) {
+		frame_move(mm, f, FRAME_MODIFIED);
+	} else if (f->prio & FRAME_RETIRE) {
+		frame_forget(mm, f);
+		frame_free(mm, f);
+	} else {
+		frame_move(mm, f, FRAME_STANDBY);
+	}
 }
 
 /* Where a page that nobody maps goes. */
 static void frame_retire(struct fw_mm *mm, struct fw_frame *f, unsigned prot)
 {
 	fw_pfn pfn = frame_pfn(mm, f);
-	bool dirty = (f->flags & FRAME_DIRTY) != 0;
 
-	if (!(f->flags & FRAME_WRITE) && !dirty &&
+	if (!(f->flags & (FRAME_WRITE | FRAME_DIRTY)) &&
 	    pte_is_zero_demand(f->original)) {
 		/* Never written: zeros are to be had anywhere. */
 		FW_SET(mm, *f->pte, f->original);
@@ -326,7 +390,7 @@ static void frame_retire(struct fw_mm *mm, struct fw_frame *f, unsigned prot)
 	if (f->flags & FRAME_WRITE)
 		frame_move(mm, f, FRAME_TRANSITION);
 	else
-		frame_move(mm, f, dirty ? FRAME_MODIFIED : FRAME_STANDBY);
+		frame_settle(mm, f);
 }
 
 void frame_unshare(struct fw_mm *mm, struct fw_frame *f, bool dirty,
@@ -344,6 +408,32 @@ void frame_unshare(struct fw_mm *mm, struct fw_frame *f, bool dirty,
 uint32_t *frame_wait_word(struct fw_mm *mm, fw_pfn pfn)
 {
 	return &mm->wait[pfn % WAIT_WORDS];
+}
+
+enum fw_status fw_frame_retire(struct fw_mm *mm, struct fw_actor *actor,
+			       fw_pfn pfn)
+{
+	enum fw_status status = FW_OK;
+	struct fw_frame *f;
+
+	if (pfn < mm->base || pfn >= mm->nframes)
+		return FW_E_INVAL;
+	mm_lock(mm, actor);
+	block_reach(mm, pfn);
+	f = frame_at(mm, pfn);
+	if (f->state == FRAME_STANDBY)
+		frame_repurpose(mm, f);
+	else if (f->state != FRAME_ZEROED && f->state != FRAME_FREE &&
+		 f->state != FRAME_BAD)
+		status = FW_E_BUSY;
+	if (status == FW_E_BUSY) {
+		FW_SET(mm, f->prio, f->prio | FRAME_RETIRE);
+	} else if (f->state != FRAME_BAD) {
+		frame_move(mm, f, FRAME_BAD);
+		frame_reset(mm, f, FRAME_USER);
+	}
+	mm_unlock(mm);
+	return status;
 }
 
 void *fw_frame_data(struct fw_mm *mm, fw_pfn pfn)

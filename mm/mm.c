@@ -24,6 +24,7 @@ static void lists_init(struct fw_mm *mm)
 	for (i = 0; i < STANDBY_LISTS; i++)
 		mm->standby[i] = empty;
 	mm->modified = empty;
+	mm->mapped = empty;
 	mm->no_write = empty;
 	for (i = 0; i < BLOCK_LISTS; i++)
 		mm->block_head[i] = FW_PFN_NONE;

@@ -43,6 +43,13 @@ enum frame_flag {
 	FRAME_DELETED = 16, /* its page is gone; free it when the I/O ends */
 	FRAME_HOST = 32,   /* the credit of a host view; content unused */
 	FRAME_LISTED = 64, /* active, and on its space's list: policy.c */
+	FRAME_HOLD = 128,  /* must not be written out until released */
+};
+
+/* In fw_frame.prio, above the number. */
+enum frame_mark {
+	FRAME_PRIO_MASK = 15,
+	FRAME_RETIRE = 128, /* is to be BAD as soon as that can be */
 };
 
 /* All fields (M). */
@@ -56,7 +63,7 @@ struct fw_frame {
 		uint32_t share; /* active: valid PTEs that name it */
 	};
 	uint8_t state, flags, type;
-	uint8_t prio;	/* standby list; pool: size class */
+	uint8_t prio;	/* standby list; pool: size class; enum frame_mark */
 	union {
 		uint32_t owner; /* reading: actor; pool: objects in use;
 				 * listed, or a root table: list link */
@@ -107,6 +114,7 @@ struct fw_section {
 	void *dir;	 /* (M) chunk (depth 0) or frame of 512 pointers */
 	uint32_t depth;	 /* (M) levels of pointers above the chunks */
 	uint32_t pad;
+	uint64_t dirty;	 /* (M) frames whose content its file has not yet */
 	uint64_t taken_down; /* (M) chunks freed so far, when refs == 0 */
 } __attribute__((aligned(128))); /* PTE_SECTION_UNIT */
 
@@ -128,8 +136,8 @@ struct fw_pfile {
 #define ACTOR_INDEX_BITS 12
 #define SECTION_BUCKETS 64
 #define WAIT_WORDS 64
-#define STANDBY_LISTS 8
-#define STANDBY_NORMAL 5
+#define STANDBY_LISTS FW_PRIO_LEVELS
+#define STANDBY_NORMAL FW_PRIO_NORMAL
 #define FRAMES_EMERGENCY 16 /* never used for pages: tables and pools */
 
 struct fw_mm {
@@ -149,6 +157,7 @@ struct fw_mm {
 	uint32_t touched; /* (n) ... and from here on never touched */
 	uint64_t count[FRAME_STATES]; /* (M) */
 	struct fw_list standby[STANDBY_LISTS], modified, no_write; /* (M) */
+	struct fw_list mapped; /* (M) modified, for the files of sections */
 	uint32_t block_head[BLOCK_LISTS]; /* (M) */
 	uint32_t pool_head[POOL_CLASSES]; /* (M) slabs with room, by PFN */
 	uint64_t tables, pool; /* (M) frames of that type */
@@ -168,6 +177,7 @@ struct fw_mm {
 	uint32_t wait[WAIT_WORDS]; /* (n) by PFN: change when a read ends */
 	/* Statistics (n). */
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
+	uint64_t mapped_writes, mapped_pages, write_errors;
 	uint64_t trims, pages_trimmed, rollbacks, reaps, peak_active;
 	uint64_t moves[FRAME_STATES][FRAME_STATES];
 	uint64_t dead_count[FW_KIND_COUNT], dead_ticks[FW_KIND_COUNT],
@@ -216,6 +226,19 @@ static inline struct fw_frame *frame_at(struct fw_mm *mm, fw_pfn pfn)
 {
 	FW_ASSERT(pfn >= mm->base && pfn < mm->nframes);
 	return mm->frames + pfn;
+}
+
+/* Its list on standby, or the size class of a slab; marks stay. */
+static inline unsigned frame_prio(const struct fw_frame *f)
+{
+	return f->prio & FRAME_PRIO_MASK;
+}
+
+static inline void frame_set_prio(struct fw_mm *mm, struct fw_frame *f,
+				  unsigned prio)
+{
+	if (frame_prio(f) != prio)
+		FW_SET(mm, f->prio, (f->prio & ~FRAME_PRIO_MASK) | prio);
 }
 
 static inline fw_pfn frame_pfn(const struct fw_mm *mm,
@@ -302,6 +325,10 @@ void frame_discard(struct fw_mm *mm, struct fw_frame *f);
 void frame_unshare(struct fw_mm *mm, struct fw_frame *f, bool dirty,
 		   unsigned prot);
 void frame_mark_dirty(struct fw_mm *mm, struct fw_frame *f);
+/* Where a page goes that nobody maps and no I/O is under way for: standby,
+ * modified or modified no-write; nowhere, if its frame is to be retired and
+ * the page can be read again. */
+void frame_settle(struct fw_mm *mm, struct fw_frame *f);
 uint32_t *frame_wait_word(struct fw_mm *mm, fw_pfn pfn);
 /* fwp_wait and fwp_wake, the latter only when somebody may be waiting; the
  * word has changed before. No locks. */
@@ -319,6 +346,8 @@ fw_pfn block_find_single(struct fw_mm *mm, bool want_zero);
 /* One free (not zeroed) frame, or FW_PFN_NONE. */
 fw_pfn block_find_free(struct fw_mm *mm);
 bool block_has(const struct fw_mm *mm, fw_pfn pfn);
+/* Brings frames into circulation up to this one. Checkpoints. */
+void block_reach(struct fw_mm *mm, fw_pfn pfn);
 
 void list_push(struct fw_mm *mm, struct fw_list *l, struct fw_frame *f);
 void list_remove(struct fw_mm *mm, struct fw_list *l, struct fw_frame *f);
@@ -328,6 +357,9 @@ void list_remove(struct fw_mm *mm, struct fw_list *l, struct fw_frame *f);
 /* Zeroed memory of `size` <= 4096 bytes, or a prototype; or NULL. */
 void *pool_alloc(struct fw_mm *mm, size_t size);
 void pool_free(struct fw_mm *mm, void *p, size_t size);
+/* A word kept in the frame record of an object that fills its frame. */
+void pool_set_note(struct fw_mm *mm, const void *p, uint64_t note);
+uint64_t pool_note(struct fw_mm *mm, const void *p);
 size_t pool_class_size(unsigned class);
 
 /* ---- table.c: page tables of a space ------------------------------------- */
@@ -423,6 +455,10 @@ enum fw_status space_create_now(struct fw_mm *mm, struct fw_actor *actor,
 /* The prototype of a page, or NULL (no chunk; with `make`: frames short). */
 struct fw_proto *section_proto(struct fw_mm *mm, struct fw_section *s,
 			       uint64_t page, bool make);
+/* The page of the section whose prototype this is. */
+uint64_t section_page(struct fw_mm *mm, const struct fw_proto *proto);
+/* So many more frames hold what its file does not. */
+void section_dirtied(struct fw_mm *mm, struct fw_section *s, int64_t delta);
 void section_get(struct fw_mm *mm, struct fw_section *s);
 /* Returns true when section_sweep() should be called, without locks. */
 bool section_put(struct fw_mm *mm, struct fw_section *s);
@@ -477,6 +513,8 @@ struct announcers {
 };
 void announcers_of(struct fw_mm *mm, const struct fw_space *space,
 		   struct announcers *ret);
+/* Why an access failed. */
+enum fw_status kind_status(enum fw_kind kind);
 bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only);
 
 /* ---- fault_io.c: the end of a read --------------------------------------- */

@@ -81,6 +81,8 @@ struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
 /* Takes n frames for pages vpn.., or fewer if short: the number, >= 1, or 0
  * with need set. */
 unsigned plan_room(struct fw_plan *p, unsigned n);
+/* The priority of the pages that this fault brings. */
+unsigned plan_prio(const struct fw_plan *p);
 void plan_window(struct fw_plan *p, fw_vpn lo, unsigned n, enum fw_kind kind);
 /* Makes one page valid: its frame becomes active with one share more. */
 void plan_map(struct fw_plan *p, fw_pte *pte, fw_pte *loc, bool proto,

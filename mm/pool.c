@@ -35,19 +35,19 @@ static unsigned pool_class(size_t size)
 
 static void pool_link(struct fw_mm *mm, struct fw_frame *f)
 {
-	uint32_t head = mm->pool_head[f->prio];
+	uint32_t head = mm->pool_head[frame_prio(f)];
 
 	FW_SET(mm, f->next, head);
 	FW_SET(mm, f->prev, FW_PFN_NONE);
 	if (head != FW_PFN_NONE)
 		FW_SET(mm, frame_at(mm, head)->prev, frame_pfn(mm, f));
-	FW_SET(mm, mm->pool_head[f->prio], frame_pfn(mm, f));
+	FW_SET(mm, mm->pool_head[frame_prio(f)], frame_pfn(mm, f));
 }
 
 static void pool_unlink(struct fw_mm *mm, struct fw_frame *f)
 {
 	if (f->prev == FW_PFN_NONE)
-		FW_SET(mm, mm->pool_head[f->prio], f->next);
+		FW_SET(mm, mm->pool_head[frame_prio(f)], f->next);
 	else
 		FW_SET(mm, frame_at(mm, f->prev)->next, f->next);
 	if (f->next != FW_PFN_NONE)
@@ -70,7 +70,7 @@ static struct fw_frame *pool_slab(struct fw_mm *mm, unsigned class)
 	if (pfn == FW_PFN_NONE)
 		return NULL;
 	f = frame_at(mm, pfn);
-	FW_SET(mm, f->prio, class);
+	frame_set_prio(mm, f, class);
 	pool_link(mm, f);
 	return f;
 }
@@ -114,7 +114,7 @@ void pool_free(struct fw_mm *mm, void *p, size_t size)
 	bool was_full = pool_full(f, osize);
 
 	FW_ASSERT(f->state == FRAME_ACTIVE && f->type == FRAME_POOL);
-	FW_ASSERT(f->prio == class && f->owner > 0);
+	FW_ASSERT(frame_prio(f) == class && f->owner > 0);
 	if (f->owner == 1) {
 		if (!was_full)
 			pool_unlink(mm, f);
@@ -126,6 +126,26 @@ void pool_free(struct fw_mm *mm, void *p, size_t size)
 	FW_SUB(mm, f->owner, 1);
 	if (was_full)
 		pool_link(mm, f);
+}
+
+/* The links of a slab are not used as long as it is full. */
+void pool_set_note(struct fw_mm *mm, const void *p, uint64_t note)
+{
+	uintptr_t off = (uintptr_t)p - (uintptr_t)mm;
+	struct fw_frame *f = frame_at(mm, (fw_pfn)(off >> FW_PAGE_SHIFT));
+
+	FW_ASSERT(f->type == FRAME_POOL && pool_full(f, FW_PAGE_SIZE));
+	FW_SET(mm, f->next, (uint32_t)note);
+	FW_SET(mm, f->prev, (uint32_t)(note >> 32));
+}
+
+uint64_t pool_note(struct fw_mm *mm, const void *p)
+{
+	uintptr_t off = (uintptr_t)p - (uintptr_t)mm;
+	const struct fw_frame *f =
+		frame_at(mm, (fw_pfn)(off >> FW_PAGE_SHIFT));
+
+	return f->next | (uint64_t)f->prev << 32;
 }
 
 void *fw_kalloc(struct fw_mm *mm, struct fw_actor *actor, size_t size)

@@ -27,6 +27,14 @@ WEAK enum fw_status fwp_section_read(struct fw_section *section,
 	return FW_E_IO;
 }
 
+WEAK enum fw_status fwp_section_write(struct fw_section *section,
+				      uint64_t page, const fw_pfn *pfn,
+				      unsigned n)
+{
+	(void)section, (void)page, (void)pfn, (void)n;
+	return FW_E_IO;
+}
+
 WEAK void fwp_view_gone(struct fw_space *space, uint64_t cookie,
 			uint64_t page, uint64_t n)
 {

@@ -33,7 +33,7 @@ uint64_t reclaim_low(const struct fw_mm *mm)
  */
 static bool starving(struct fw_mm *mm, uint64_t before)
 {
-	if (mm->count[FRAME_MODIFIED] == 0 || !pfile_full(mm) ||
+	if (mm->modified.count == 0 || !pfile_full(mm) ||
 	    frames_available(mm) > before + STARVED_GAIN) {
 		mm->starved = 0;
 		return false;
@@ -59,7 +59,8 @@ static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 		*trimmed += fw_trim(mm, actor, space, batch);
 	if (frames_room(mm, n))
 		return true;
-	if (fw_write_modified(mm, actor, BATCH) > 0)
+	if (fw_write_modified(mm, actor, BATCH) > 0 ||
+	    fw_write_mapped(mm, actor, BATCH) > 0)
 		return true;
 	victim = fw_pick_victim(mm, actor, space);
 	if (victim && fwp_ask_trim(mm, victim, batch))
@@ -112,8 +113,9 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 	if (due > 0 && (second < share || avail < low) &&
 	    space->resident > SMALL_SPACE)
 		f->trimmed += fw_trim(mm, actor, space, due);
-	if (modified > share || (avail < low && modified > 0))
-		fw_write_modified(mm, actor, BATCH);
+	if ((modified > share || (avail < low && modified > 0)) &&
+	    fw_write_modified(mm, actor, BATCH) == 0)
+		fw_write_mapped(mm, actor, BATCH);
 	else if (modified > share / 2 || mm->count[FRAME_FREE] > 0)
 		fwp_kick(mm);
 }

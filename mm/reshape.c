@@ -141,10 +141,24 @@ enum fw_status fw_protect(struct fw_mm *mm, struct fw_actor *actor,
 	return status;
 }
 
-static void vad_set_flags(struct fw_mm *mm, struct fw_actor *actor,
-			  struct fw_space *space, struct fw_vad *vad,
-			  uint32_t flags)
+/* What is to become of the regions of a range. */
+struct change {
+	uint32_t set, clear;
+	bool set_prio;
+	uint8_t prio;
+};
+
+static bool change_needed(const struct fw_vad *vad, const struct change *c)
 {
+	return ((vad->flags | c->set) & ~c->clear) != vad->flags ||
+	       (c->set_prio && vad->prio != c->prio);
+}
+
+static void vad_change(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space, struct fw_vad *vad,
+		       const struct change *c)
+{
+	uint32_t flags = (vad->flags | c->set) & ~c->clear;
 	uint64_t n = vad->end - vad->start, old, new;
 
 	/* Guard pages are never valid. */
@@ -153,29 +167,23 @@ static void vad_set_flags(struct fw_mm *mm, struct fw_actor *actor,
 	mm_lock(mm, actor);
 	old = vad_charge(vad, n);
 	FW_SET(mm, vad->flags, flags);
+	if (c->set_prio)
+		FW_SET(mm, vad->prio, c->prio);
 	new = vad_charge(vad, n);
 	commit_charge(mm, space, (int64_t)new - (int64_t)old);
 	vad_merge(mm, space, vad);
 	mm_unlock(mm);
 }
 
-enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
-			    struct fw_space *space, fw_addr start,
-			    uint64_t len, uint32_t set, uint32_t clear)
+static enum fw_status change_locked(struct fw_mm *mm, struct fw_actor *actor,
+				    struct fw_space *space, struct vrange r,
+				    const struct change *c)
 {
 	enum fw_status status = FW_OK;
-	struct vrange r;
 
-	if (!range_valid(space, start, len, &r) ||
-	    ((set | clear) & FW_VADF_STACK))
-		return FW_E_INVAL;
-	if (!meta_room(mm, actor, space))
-		return FW_E_NOMEM;
-	fw_space_lock(space, actor);
 	while (r.start < r.end) {
 		struct fw_vad *vad = vad_above(space, r.start);
 		struct vrange part = r;
-		uint32_t flags;
 
 		if (!vad || vad->start > r.start)
 			status = FW_E_NOENT;
@@ -185,19 +193,54 @@ enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
 			part.start = vad->start;
 		if (vad->end < part.end)
 			part.end = vad->end;
-		flags = (vad->flags | set) & ~clear;
-		if (flags != vad->flags) {
+		if (change_needed(vad, c)) {
 			vad = vad_cut(mm, actor, space, part);
-			if (!vad) {
-				status = FW_E_NOMEM;
-				break;
-			}
-			vad_set_flags(mm, actor, space, vad, flags);
+			if (!vad)
+				return FW_E_NOMEM;
+			vad_change(mm, actor, space, vad, c);
 		}
 		r.start = part.end;
 	}
+	return status;
+}
+
+static enum fw_status range_change(struct fw_mm *mm, struct fw_actor *actor,
+				   struct fw_space *space, fw_addr start,
+				   uint64_t len, const struct change *c)
+{
+	enum fw_status status;
+	struct vrange r;
+
+	if (!range_valid(space, start, len, &r))
+		return FW_E_INVAL;
+	if (!meta_room(mm, actor, space))
+		return FW_E_NOMEM;
+	fw_space_lock(space, actor);
+	status = change_locked(mm, actor, space, r, c);
 	fw_space_unlock(space);
 	return status;
+}
+
+enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
+			    struct fw_space *space, fw_addr start,
+			    uint64_t len, uint32_t set, uint32_t clear)
+{
+	struct change c = { .set = set, .clear = clear };
+
+	if ((set | clear) & FW_VADF_STACK)
+		return FW_E_INVAL;
+	return range_change(mm, actor, space, start, len, &c);
+}
+
+enum fw_status fw_set_priority(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_space *space, fw_addr start,
+			       uint64_t len, int prio)
+{
+	struct change c = { .set_prio = true, .prio = (uint8_t)(prio + 1) };
+
+	if (prio < FW_PRIO_NONE || prio >= FW_PRIO_LEVELS)
+		return FW_E_INVAL;
+	return range_change(mm, actor, space, start, len, &c);
 }
 
 /* ---- moving -------------------------------------------------------------- */

@@ -7,8 +7,10 @@
  * A prototype of a file starts in file form, one of an anonymous section as
  * demand zero (all bits zero).
  *
- * When the last reference goes, the section leaves the hash at once and is
- * taken down chunk by chunk, by whoever calls section_sweep().
+ * When the last reference goes, the section is taken down chunk by chunk, by
+ * whoever calls section_sweep(). That of a file waits until the mapped page
+ * writer has written what shared views changed; until then it stays in the
+ * hash, and whoever opens the file finds those pages.
  */
 #include <mm/mm.h>
 
@@ -24,13 +26,14 @@ static unsigned section_hash(const struct fw_section_key *key)
 }
 
 static bool section_chunk_init(struct fw_mm *mm, struct fw_section *s,
-			       void **ret)
+			       uint64_t number, void **ret)
 {
 	struct fw_proto *chunk = pool_alloc(mm, FW_PAGE_SIZE);
 	unsigned i;
 
 	if (!chunk)
 		return false;
+	pool_set_note(mm, chunk, number);
 	if (s->is_file)
 		for (i = 0; i < PROTO_CHUNK; i++)
 			chunk[i].pte = pte_make_file(mm, s, FW_PROT_R);
@@ -73,7 +76,7 @@ struct fw_proto *section_proto(struct fw_mm *mm, struct fw_section *s,
 			if (level > 0)
 				made = pool_alloc(mm, FW_PAGE_SIZE);
 			else
-				section_chunk_init(mm, s, &made);
+				section_chunk_init(mm, s, chunk, &made);
 			if (!made)
 				return NULL;
 			FW_SET(mm, *at, made);
@@ -84,6 +87,19 @@ struct fw_proto *section_proto(struct fw_mm *mm, struct fw_section *s,
 				     (DIR_ENTRIES - 1));
 	}
 	return (struct fw_proto *)*at + page % PROTO_CHUNK;
+}
+
+uint64_t section_page(struct fw_mm *mm, const struct fw_proto *proto)
+{
+	uintptr_t at = (uintptr_t)proto, in = at & FW_PAGE_MASK;
+
+	return pool_note(mm, (const void *)(at - in)) * PROTO_CHUNK +
+	       in / sizeof(*proto);
+}
+
+void section_dirtied(struct fw_mm *mm, struct fw_section *s, int64_t delta)
+{
+	FW_SET(mm, s->dirty, s->dirty + (uint64_t)delta);
 }
 
 static struct fw_section *section_lookup(struct fw_mm *mm,
@@ -171,9 +187,7 @@ bool section_put(struct fw_mm *mm, struct fw_section *s)
 	FW_SUB(mm, s->refs, 1);
 	if (s->refs > 0)
 		return false;
-	if (s->is_file)
-		section_unhash(mm, s);
-	else
+	if (!s->is_file)
 		FW_SUB(mm, mm->committed, s->pages);
 	return true;
 }
@@ -236,6 +250,11 @@ enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
 uint64_t fw_section_pages(const struct fw_section *section)
 {
 	return section->pages;
+}
+
+const struct fw_section_key *fw_section_file(const struct fw_section *section)
+{
+	return section->is_file ? &section->key : NULL;
 }
 
 /* The content of a chunk goes, in checkpointed steps; then the chunk. */
@@ -301,21 +320,28 @@ static void section_end(struct fw_mm *mm, struct fw_section *s)
 	pool_free(mm, s, sizeof(*s));
 }
 
+static struct fw_section *section_unused(const struct fw_mm *mm)
+{
+	struct fw_section *s = mm->sections;
+
+	while (s && (s->refs > 0 || s->dirty > 0))
+		s = s->next;
+	return s;
+}
+
 void section_sweep(struct fw_mm *mm, const struct fw_actor *actor)
 {
 	struct fw_section *s;
 
 	mm_lock(mm, actor);
-	for (;;) {
-		for (s = mm->sections; s && s->refs > 0; s = s->next)
-			;
-		if (!s)
-			break;
+	while ((s = section_unused(mm)) != NULL) {
 		/* Only one at a time: chunks are taken down with the lock
 		 * given up in between. */
 		if (s->taken_down != 0 && s->taken_down != actor_id(actor) &&
 		    fw_actor_by_id(mm, (uint32_t)s->taken_down))
 			break;
+		if (s->taken_down == 0 && s->is_file)
+			section_unhash(mm, s);
 		FW_SET(mm, s->taken_down, actor_id(actor));
 		mm_checkpoint(mm);
 		while (section_step(mm, actor, s))

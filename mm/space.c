@@ -141,3 +141,14 @@ void fw_space_each(struct fw_mm *mm, struct fw_actor *by,
 		visit(s, arg);
 	mm_unlock(mm);
 }
+
+enum fw_status fw_space_set_priority(struct fw_mm *mm, struct fw_actor *actor,
+				     struct fw_space *space, int prio)
+{
+	if (prio < FW_PRIO_NONE || prio >= FW_PRIO_LEVELS)
+		return FW_E_INVAL;
+	mm_lock(mm, actor);
+	FW_SET(mm, space->prio, prio + 1);
+	mm_unlock(mm);
+	return FW_OK;
+}

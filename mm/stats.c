@@ -135,6 +135,10 @@ void fw_totals(struct fw_mm *mm, struct fw_actor *actor, struct fw_totals *ret)
 	ret->pages_written = mm->pages_written;
 	ret->writes = mm->writes;
 	ret->pages_zero_elided = mm->pages_zero_elided;
+	ret->mapped_pages = mm->mapped_pages;
+	ret->mapped_writes = mm->mapped_writes;
+	ret->write_errors = mm->write_errors;
+	ret->mapped = mm->mapped.count;
 	ret->trims = mm->trims;
 	ret->pages_trimmed = mm->pages_trimmed;
 	ret->rollbacks = mm->rollbacks;

@@ -230,6 +230,7 @@ static bool vad_alike(const struct fw_vad *a, const struct fw_vad *b)
 	       a->prot == b->prot && a->max_prot == b->max_prot &&
 	       a->flags == b->flags && a->section == b->section &&
 	       a->cookie == b->cookie && a->tag == b->tag &&
+	       a->prio == b->prio &&
 	       !(a->flags & FW_VADF_STACK) &&
 	       ((a->kind == FW_VAD_PRIVATE || a->kind == FW_VAD_RESERVED) ||
 		b->page == a->page + (a->end - a->start));

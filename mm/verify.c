@@ -23,7 +23,7 @@ struct verify {
 	void (*report)(void *arg, const char *line);
 	void *arg;
 	unsigned errors;
-	uint64_t slots, slot_sum, committed;
+	uint64_t slots, slot_sum, committed, dirty, section_dirty;
 	/* of the space at hand */
 	struct fw_space *space;
 	struct fw_vad *vad;
@@ -123,7 +123,8 @@ static void content_named(struct verify *v, fw_pte *loc, bool proto)
 		complain(v, "frame is named twice", pfn, *loc);
 	v->mm->scratch[pfn] |= SEEN_NAMED;
 	if (pte_is_transition(*loc) && f->state != FRAME_STANDBY &&
-	    f->state != FRAME_MODIFIED && f->state != FRAME_TRANSITION)
+	    f->state != FRAME_MODIFIED && f->state != FRAME_TRANSITION &&
+	    f->state != FRAME_MODIFIED_NO_WRITE)
 		complain(v, "transition names a frame in state", pfn,
 			 f->state);
 	if (pte_is_valid(*loc) && f->state != FRAME_ACTIVE)
@@ -319,6 +320,7 @@ static void sections_visit(struct verify *v)
 		dir_visit(v, s, s->dir, s->depth);
 		if (!s->is_file && s->refs > 0)
 			v->committed += s->pages;
+		v->section_dirty += s->dirty;
 		n++;
 	}
 	expect(v, "sections", v->mm->n_sections, n);
@@ -336,7 +338,7 @@ static void clones_visit(struct verify *v, bool check)
 		uint64_t live = 0;
 
 		if (f->state != FRAME_ACTIVE || f->type != FRAME_POOL ||
-		    f->prio != 0)
+		    frame_prio(f) != 0)
 			continue;
 		end = p + f->original / sizeof(*p);
 		for (; p < end; p++) {
@@ -368,7 +370,9 @@ static void list_visit(struct verify *v, const struct fw_list *l,
 		struct fw_frame *f = frame_at(v->mm, pfn);
 
 		if (f->state != state || f->prev != prev ||
-		    (state == FRAME_STANDBY && f->prio != prio))
+		    (state == FRAME_STANDBY && frame_prio(f) != prio) ||
+		    (state == FRAME_MODIFIED &&
+		     pte_is_pointer(f->original) != (prio == 1)))
 			complain(v, "bad frame on a list", pfn, f->state);
 		v->mm->scratch[pfn] |= SEEN_LIST;
 		prev = pfn;
@@ -386,6 +390,7 @@ static void lists_visit(struct verify *v)
 	for (i = 0; i < STANDBY_LISTS; i++)
 		list_visit(v, &v->mm->standby[i], FRAME_STANDBY, i);
 	list_visit(v, &v->mm->modified, FRAME_MODIFIED, 0);
+	list_visit(v, &v->mm->mapped, FRAME_MODIFIED, 1);
 	list_visit(v, &v->mm->no_write, FRAME_MODIFIED_NO_WRITE, 0);
 }
 
@@ -450,9 +455,29 @@ static void frame_waiting(struct verify *v, fw_pfn pfn,
 		complain(v, "dirty on standby", pfn, f->flags);
 	if (f->state == FRAME_STANDBY && pte_is_zero_demand(f->original))
 		complain(v, "standby without a home", pfn, f->original);
-	if (f->state == FRAME_MODIFIED &&
+	if (f->state == FRAME_STANDBY && (f->prio & FRAME_RETIRE))
+		complain(v, "on standby, though to be retired", pfn, f->flags);
+	if ((f->state == FRAME_MODIFIED ||
+	     f->state == FRAME_MODIFIED_NO_WRITE) &&
 	    (!(f->flags & FRAME_DIRTY) || pte_has_slot(f->original)))
 		complain(v, "modified, but clean", pfn, f->flags);
+	if (f->state != FRAME_TRANSITION &&
+	    ((f->flags & FRAME_HOLD) != 0) !=
+		    (f->state == FRAME_MODIFIED_NO_WRITE))
+		complain(v, "held back, or not", pfn, f->flags);
+}
+
+/* What says where the page is once its frame is taken away. */
+static void original_visit(struct verify *v, fw_pfn pfn,
+			   const struct fw_frame *f)
+{
+	bool file = pte_is_pointer(f->original);
+
+	slot_seen(v, f->original);
+	if ((f->flags & FRAME_HOLD) && (!file || !(f->flags & FRAME_DIRTY)))
+		complain(v, "held back, but not a file's", pfn, f->flags);
+	if (file && (f->flags & (FRAME_DIRTY | FRAME_WRITE)))
+		v->dirty++;
 }
 
 /* Only active private pages may stand on a list of arrival. */
@@ -484,11 +509,14 @@ static void frame_visit(struct verify *v, fw_pfn pfn, uint64_t *pools)
 	} else if (f->state == FRAME_ACTIVE) {
 		frame_active(v, pfn, f, seen);
 		*pools += f->type == FRAME_POOL;
+	} else if (f->state == FRAME_BAD) {
+		if (seen != 0 || f->pte || f->original != 0)
+			complain(v, "bad, but in use", pfn, seen);
 	} else {
 		frame_waiting(v, pfn, f, seen);
 	}
 	if (!idle && f->type == FRAME_USER)
-		slot_seen(v, f->original);
+		original_visit(v, pfn, f);
 }
 
 static void frames_visit(struct verify *v)
@@ -585,6 +613,7 @@ unsigned fw_verify(struct fw_mm *mm, struct fw_actor *actor,
 	frames_visit(&v);
 	blocks_visit(&v);
 	slots_visit(&v);
+	expect(&v, "dirty pages of files", v.section_dirty, v.dirty);
 	expect(&v, "pages charged", mm->committed, v.committed);
 	mm_unlock(mm);
 	return v.errors;

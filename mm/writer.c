@@ -43,9 +43,10 @@ void frame_write_done(struct fw_mm *mm, struct fw_frame *f, bool good)
 		FW_SET(mm, f->flags, f->flags | FRAME_DIRTY);
 	if (f->flags & FRAME_DIRTY)
 		frame_drop_slot(mm, f);
+	else if (pte_is_pointer(f->original))
+		section_dirtied(mm, pte_pointer(mm, f->original), -1);
 	if (idle)
-		frame_move(mm, f, f->flags & FRAME_DIRTY ? FRAME_MODIFIED :
-							   FRAME_STANDBY);
+		frame_settle(mm, f);
 }
 
 static void batch_take(struct write_batch *b, unsigned want)
@@ -155,7 +156,7 @@ unsigned fw_write_modified(struct fw_mm *mm, struct fw_actor *actor,
 	struct write_batch b;
 	unsigned i;
 
-	if (mm->count[FRAME_MODIFIED] == 0)
+	if (mm->modified.count == 0)
 		return 0;
 	b.mm = mm;
 	b.actor = actor;

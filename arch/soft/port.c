@@ -33,6 +33,8 @@ static enum fw_status begin_io(struct soft *s, enum soft_io io, uint64_t where,
 	soft_step();
 	__atomic_add_fetch(&s->ios[io], 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&s->io_pages[io], n, __ATOMIC_RELAXED);
+	if (s->fail_ios >> io & 1)
+		return FW_E_IO;
 	return s->io_hook ? s->io_hook(s->io_arg, io, where, n) : FW_OK;
 }
 
@@ -124,6 +126,30 @@ enum fw_status fwp_section_read(struct fw_section *section, uint64_t cookie,
 	}
 	*ret_n = pages - page < n ? (unsigned)(pages - page) : n;
 	return FW_OK;
+}
+
+enum fw_status fwp_section_write(struct fw_section *section, uint64_t page,
+				 const fw_pfn *pfn, unsigned n)
+{
+	struct soft *s = soft_machine();
+	const struct fw_section_key *key = fw_section_file(section);
+	enum fw_status status = begin_io(s, SOFT_FILE_WRITE, page, n);
+	struct soft_file *file;
+
+	want(key && key->ino >= 1 && key->ino <= SOFT_FILES, "not a file",
+	     __LINE__);
+	want(n >= 1 && n <= 16, "a file write is 1 to 16 pages", __LINE__);
+	file = &s->files[key->ino - 1];
+	want((page + n - 1) << FW_PAGE_SHIFT < file->size,
+	     "a write beyond the end of the file", __LINE__);
+	for (unsigned i = 0; i < n && status == FW_OK; i++) {
+		uint64_t at = (page + i) << FW_PAGE_SHIFT;
+		uint64_t len = file->size - at < FW_PAGE_SIZE ? file->size - at
+							      : FW_PAGE_SIZE;
+
+		memcpy(file->data + at, fw_frame_data(s->mm, pfn[i]), len);
+	}
+	return status;
 }
 
 /* ---- translations ----------------------------------------------------- */

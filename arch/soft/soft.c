@@ -133,6 +133,7 @@ void soft_background(struct soft *s)
 				s->mm, s->keeper,
 				p.want_write < 64 ? (unsigned)p.want_write
 						  : 64);
+		done += fw_write_mapped(s->mm, s->keeper, 16);
 		if (p.want_zero)
 			done += fw_zero_frames(s->mm, s->keeper, 64);
 	} while (done);

@@ -28,7 +28,13 @@
 
 /* ---- the machine ------------------------------------------------------ */
 
-enum soft_io { SOFT_STORE_READ, SOFT_STORE_WRITE, SOFT_FILE_READ, SOFT_IOS };
+enum soft_io {
+	SOFT_STORE_READ,
+	SOFT_STORE_WRITE,
+	SOFT_FILE_READ,
+	SOFT_FILE_WRITE,
+	SOFT_IOS
+};
 
 struct soft_config {
 	uint32_t nframes;	/* of RAM; the managed ones are fewer */
@@ -46,7 +52,7 @@ struct soft_store {
 };
 
 struct soft_file {
-	uint8_t *data; /* the owner's; changed by nobody but him */
+	uint8_t *data; /* the owner's; changed through shared views as well */
 	uint64_t size; /* bytes */
 	struct fw_section *section;
 };
@@ -72,6 +78,7 @@ struct soft {
 	enum fw_status (*io_hook)(void *arg, enum soft_io io, uint64_t where,
 				  unsigned n);
 	void *io_arg;
+	uint32_t fail_ios; /* one bit an enum soft_io: all of those fail */
 	/* Called at each journalled store (FW_STEP builds) and, always, where
 	 * the core takes or releases a lock, flushes, or does I/O. */
 	void (*step_hook)(void *arg);

@@ -35,6 +35,11 @@
 #define FW_MAX_ACTOR_FRAMES 64 /* frames an actor may hold in a plan or I/O */
 #define FW_MAX_ANNOUNCE 40     /* ranges an actor may announce at once */
 
+/* Page priorities: pages on standby are given up in this order. */
+#define FW_PRIO_LEVELS 8
+#define FW_PRIO_NORMAL 5
+#define FW_PRIO_NONE (-1) /* none of its own */
+
 struct fw_mm;	   /* the whole; see mm/mm.h */
 struct fw_frame;   /* one frame's record, 32 bytes */
 struct fw_section; /* what views map: a file's pages or anonymous ones */
@@ -62,7 +67,8 @@ struct fw_actor {
 	uint32_t n_announced;
 	uint32_t n_held;	/* frames listed in held[] */
 	uint32_t held_kind;	/* enum in mm/plan.h: reserved, read, write */
-	uint32_t in_use;
+	uint16_t in_use;
+	uint16_t prio;		/* 1 + priority of pages it faults in, or 0 */
 	struct fw_range announced[FW_MAX_ANNOUNCE];
 	fw_pfn held[FW_MAX_ACTOR_FRAMES];
 	struct fw_section *held_section; /* referenced while it is read */
@@ -121,7 +127,8 @@ struct fw_vad {
 	fw_vpn stack_low;	/* FW_VADF_STACK: lowest page given */
 	uint32_t tag;		/* the port's; kept by splits and fork */
 	uint16_t window;	/* read-ahead: pages of the next window */
-	uint16_t spare;
+	uint8_t prio;		/* 1 + priority of its pages; 0: none set */
+	uint8_t spare;
 	fw_vpn last_fault;	/* read-ahead: page after the last window */
 };
 _Static_assert(sizeof(struct fw_vad) <= 120, "a region costs little");
@@ -150,6 +157,8 @@ struct fw_space {
 	uint64_t faults;	/* so far, all kinds */
 	uint64_t trim_epoch;	/* mm's trim clock at its last fault */
 	fw_vpn user_top;	/* pages from here on are not regions' */
+	uint32_t prio;		/* 1 + priority of its pages, or 0 */
+	uint32_t pad;
 	uint64_t eager;		/* pages copied when it was forked: what the
 				 * port has cached of the parent does not
 				 * hold for them */
@@ -196,6 +205,14 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 			  struct fw_mm **ret_mm);
 void *fw_mm_port_area(struct fw_mm *mm);  /* the port_bytes, 64-aligned */
 void *fw_frame_data(struct fw_mm *mm, fw_pfn pfn); /* its 4096 bytes */
+/*
+ * Takes a frame out of use for good (its memory is bad). FW_OK: it is out.
+ * FW_E_BUSY: something is in it; it goes out as soon as that is freed, or is
+ * in its backing store and in no working set. FW_E_INVAL: not a frame that
+ * is managed (the core's own records lie in the first ones).
+ */
+enum fw_status fw_frame_retire(struct fw_mm *mm, struct fw_actor *actor,
+			       fw_pfn pfn);
 
 /* Adds page file number 0..15 of `slots` slots (slot 0 and the last
  * encodable one are never used). FW_E_LIMIT for the 17th. */
@@ -319,6 +336,20 @@ enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
 			    struct fw_space *space, fw_addr start, uint64_t len,
 			    uint32_t set, uint32_t clear);
 /*
+ * The priority of the pages that faults bring into the range from now on: 0
+ * to 7 (7: given up last), or FW_PRIO_NONE. What counts is that of the
+ * region, else of the actor, else of the space, else FW_PRIO_NORMAL, two less
+ * in FW_VADF_SEQUENTIAL regions. A page shared by several keeps the highest.
+ * FW_E_NOENT when the range has a hole, after doing the rest.
+ */
+enum fw_status fw_set_priority(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_space *space, fw_addr start,
+			       uint64_t len, int prio);
+/* FW_E_INVAL when out of range. */
+enum fw_status fw_actor_set_priority(struct fw_actor *actor, int prio);
+enum fw_status fw_space_set_priority(struct fw_mm *mm, struct fw_actor *actor,
+				     struct fw_space *space, int prio);
+/*
  * Moves the pages of [from, from + len), which must lie in one region, with
  * their contents to the free range at `to` (mremap). The PTEs move; no page
  * is copied. FW_E_FAULT when it is not one region, FW_E_EXIST when the
@@ -366,6 +397,33 @@ void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
 enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
 				 struct fw_section *section, uint64_t pages);
 uint64_t fw_section_pages(const struct fw_section *section);
+/* The key it was made with; NULL for an anonymous one. */
+const struct fw_section_key *fw_section_file(const struct fw_section *section);
+/*
+ * Writes all pages of [page, page + n) that shared views of a file have
+ * changed and no working set holds now (trim them before) to the file; pages
+ * that are held back stay. Blocks; no locks. FW_E_IO: a write failed; the
+ * pages are still there and modified. FW_E_INVAL for anonymous sections.
+ */
+enum fw_status fw_section_flush(struct fw_mm *mm, struct fw_actor *actor,
+				struct fw_section *section, uint64_t page,
+				uint64_t n);
+/*
+ * Holds back the pages of [start, start + len), which must lie in shared,
+ * writable views of files: they count as modified, and are not written out
+ * until released, whoever maps or unmaps them (a journal that must reach the
+ * disk before what it describes). What was being written is waited for:
+ * nothing stored after the return reaches the file before the release. They
+ * occupy RAM until then. Blocks; no locks. FW_E_INVAL for other regions, and
+ * what a write access could fail with; pages before the one that failed are
+ * held then.
+ */
+enum fw_status fw_hold(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space, fw_addr start, uint64_t len);
+/* Ends that for pages [page, page + n) of the section, to which the caller
+ * has a reference. Returns how many of them were held. */
+uint64_t fw_release(struct fw_mm *mm, struct fw_actor *actor,
+		    struct fw_section *section, uint64_t page, uint64_t n);
 
 /* ---- faults ----------------------------------------------------------- */
 
@@ -459,6 +517,8 @@ unsigned fw_trim(struct fw_mm *mm, struct fw_actor *actor,
  * how many became clean. */
 unsigned fw_write_modified(struct fw_mm *mm, struct fw_actor *actor,
 			   unsigned n);
+/* The same for pages of files, written through shared views (n <= 16). */
+unsigned fw_write_mapped(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
 /* Zeroes up to n free frames (outside the lock). Returns how many. */
 unsigned fw_zero_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
 /* Touches up to n frames that were never used, so that the host provides
@@ -488,6 +548,9 @@ struct fw_totals {
 	uint64_t committed, commit_limit;
 	uint64_t slots, slots_used;
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
+	uint64_t mapped_pages, mapped_writes; /* to files of sections */
+	uint64_t write_errors;
+	uint64_t mapped; /* of modified: that go to files of sections */
 	uint64_t trims, pages_trimmed, rollbacks, reaps;
 	uint64_t peak_active;
 	uint64_t kind_count[FW_KIND_COUNT]; /* dead and living actors */

@@ -108,6 +108,18 @@ enum fw_status fwp_section_read(struct fw_section *section, uint64_t cookie,
 				unsigned *ret_n);
 
 /*
+ * Writes the frames to pages [page, page + n) (n <= 16) of the file behind
+ * the section (fw_section_file() says which); bytes beyond the end of the
+ * file are not written. The frames may be changed meanwhile; they are then
+ * written once more. Needed by ports that map files as FW_VAD_SECTION with
+ * write access: until a page is written it stays in RAM. Blocks; called
+ * without locks, also when no view of the section is left; must not need
+ * frames. FW_OK or FW_E_IO.
+ */
+enum fw_status fwp_section_write(struct fw_section *section, uint64_t page,
+				 const fw_pfn *pfn, unsigned n);
+
+/*
  * Pages [page, page + n) of a view with this cookie are no longer part of
  * any region of the space. Called with the space lock held, never with the
  * mm lock. Not called when a whole space is destroyed.

@@ -34,7 +34,7 @@ static inline struct fw_totals totals(struct rig *r)
 
 static inline uint64_t frames_in_use(const struct fw_totals *t)
 {
-	return t->nframes - t->zeroed - t->free - t->standby;
+	return t->nframes - t->zeroed - t->free - t->standby - t->bad;
 }
 
 static inline struct rig rig_start(uint32_t nframes, uint32_t page_files,
@@ -185,7 +185,8 @@ static inline void trim_all(struct rig *r, struct soft_cpu *cpu)
 static inline void write_all(struct rig *r)
 {
 	for (unsigned i = 0; i < 1000 && totals(r).modified; i++)
-		fw_write_modified(r->s->mm, r->s->keeper, 64);
+		if (!fw_write_modified(r->s->mm, r->s->keeper, 64))
+			fw_write_mapped(r->s->mm, r->s->keeper, 16);
 	is_u64(totals(r).modified, 0, "written");
 }
 
