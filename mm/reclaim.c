@@ -12,7 +12,7 @@
 
 #define BATCH 64
 #define SMALL_SPACE 64	 /* pages a space may keep while others have more */
-#define ROUNDS_MAX 200	 /* of trying, before a need is given up */
+#define ROUNDS_MAX 200	 /* of trying in vain, before a need is given up */
 #define ROUNDS_IDLE 10	 /* of those in which nothing at all could be done */
 #define STARVED_GAIN 4	 /* frames; see starving() */
 #define STARVED_MAX 256
@@ -45,6 +45,28 @@ static bool starving(struct fw_mm *mm, uint64_t before)
 	return true;
 }
 
+static bool write_some(struct fw_mm *mm, struct fw_actor *actor)
+{
+	return fw_write_modified(mm, actor, BATCH) > 0 ||
+	       fw_write_mapped(mm, actor, BATCH) > 0;
+}
+
+/* Has another space give up some of its pages. */
+static bool reclaim_others(struct fw_mm *mm, struct fw_actor *actor,
+			   struct fw_space *victim, unsigned batch, unsigned n)
+{
+	if (!victim || !fwp_ask_trim(mm, victim, batch))
+		return false;
+	if (!frames_room(mm, n))
+		write_some(mm, actor);
+	return true;
+}
+
+/*
+ * A space in which the clock does not find a batch has little but pages that
+ * are locked or in use: were it to live on those few, it would read them in
+ * again and again while others keep pages they do not use.
+ */
 static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 			 struct fw_space *space, unsigned n, unsigned round,
 			 uint32_t *trimmed)
@@ -53,23 +75,27 @@ static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 	const unsigned batch = early ? BATCH : n;
 	struct fw_space *victim;
 	uint32_t seen = mm->progress;
-	unsigned got;
+	unsigned got = 0;
+	bool tight;
 
 	if (space && space->resident > (early ? SMALL_SPACE : 0))
-		*trimmed += fw_trim(mm, actor, space, batch);
-	if (frames_room(mm, n))
-		return true;
-	if (fw_write_modified(mm, actor, BATCH) > 0 ||
-	    fw_write_mapped(mm, actor, BATCH) > 0)
+		got = fw_trim(mm, actor, space, batch);
+	*trimmed += got;
+	tight = early && got > 0 && got < batch;
+	if (!tight && (frames_room(mm, n) || write_some(mm, actor)))
 		return true;
 	victim = fw_pick_victim(mm, actor, space);
-	if (victim && fwp_ask_trim(mm, victim, batch))
+	if (reclaim_others(mm, actor, victim, batch, n))
+		return true;
+	if (tight && (frames_room(mm, n) || write_some(mm, actor)))
 		return true;
 	if (space && (got = fw_trim(mm, actor, space, batch)) > 0) {
 		*trimmed += got;
 		return true;
 	}
-	if (round >= ROUNDS_IDLE && mm->count[FRAME_TRANSITION] == 0)
+	/* Somebody who does not answer may only be slow, or about to end. */
+	if (!victim && round >= ROUNDS_IDLE &&
+	    mm->count[FRAME_TRANSITION] == 0)
 		return frames_room(mm, n);
 	mm_wait(mm, &mm->progress, seen, 0);
 	return true;
@@ -127,7 +153,8 @@ bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 
 	if (frames_room(mm, n))
 		return true;
-	if (round >= ROUNDS_MAX)
+	/* Pages that others map as well free no frame until all let go. */
+	if (round >= ROUNDS_MAX + *trimmed / BATCH)
 		return false;
 	return reclaim_some(mm, actor, space, n, round, trimmed) &&
 	       !starving(mm, before);
@@ -152,14 +179,16 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 		ret->want_touch = room < TOUCH_AHEAD ? room : TOUCH_AHEAD;
 }
 
-/* The larger and the longer idle, the better. */
+/* The larger and the longer idle, the better; but who was asked in vain must
+ * not keep others from being asked. */
 static uint64_t victim_score(const struct fw_mm *mm, const struct fw_space *s)
 {
-	uint64_t idle = mm->trim_clock - s->trim_epoch;
+	uint64_t idle = mm->trim_clock - s->trim_epoch, score;
 
 	if (s->resident <= s->ws_min)
 		return 0;
-	return (s->resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
+	score = (s->resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
+	return (score >> (s->asked < 32 ? s->asked : 32)) + 1;
 }
 
 struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
@@ -176,6 +205,8 @@ struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
 			best = s;
 		}
 	}
+	if (best)
+		best->asked++;
 	mm_unlock(mm);
 	return best;
 }

@@ -110,6 +110,7 @@ static void sweep_evict(struct sweep *s)
 		page_evict(s->mm, vad, table_find(s->space, vpn));
 	}
 	space_resident(s->mm, s->space, -(int64_t)s->n);
+	s->space->asked = 0;
 	s->mm->trims++;
 	s->mm->trim_clock++;
 	s->mm->pages_trimmed += s->n;

@@ -208,16 +208,18 @@ void fwp_view_gone(struct fw_space *space, uint64_t cookie, uint64_t page,
 bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 {
 	struct soft *s = soft_machine();
-	unsigned done = 0;
+	bool runs;
 
 	want(soft_locks_held() == 0, "asking under a lock", __LINE__);
 	__atomic_add_fetch(&s->asked_trims, 1, __ATOMIC_RELAXED);
-	if (!s->keeper || !victim || pthread_mutex_trylock(&s->keeper_lock))
+	if (!s->keeper || !victim || victim == s->deaf ||
+	    pthread_mutex_trylock(&s->keeper_lock))
 		return false;
-	if (soft_is_running(s, victim))
-		done = fw_trim(mm, s->keeper, victim, n);
+	runs = soft_is_running(s, victim);
+	if (runs)
+		fw_trim(mm, s->keeper, victim, n);
 	pthread_mutex_unlock(&s->keeper_lock);
-	return done > 0;
+	return runs;
 }
 
 void fwp_kick(struct fw_mm *mm)

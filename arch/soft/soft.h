@@ -73,6 +73,8 @@ struct soft {
 	uint32_t dead[SOFT_DEAD]; /* ids of the last actors that died */
 	uint32_t n_dead;
 
+	struct fw_space *deaf; /* does not answer when asked for its pages */
+
 	/* Called without locks before each I/O; anything but FW_OK is its
 	 * result. NULL: all I/O succeeds. */
 	enum fw_status (*io_hook)(void *arg, enum soft_io io, uint64_t where,

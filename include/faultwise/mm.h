@@ -156,6 +156,8 @@ struct fw_space {
 	fw_vpn trim_hand;	/* where the clock stands */
 	uint64_t faults;	/* so far, all kinds */
 	uint64_t trim_epoch;	/* mm's trim clock at its last fault */
+	uint64_t asked;		/* times others asked for its pages since it
+				 * was last trimmed */
 	fw_vpn user_top;	/* pages from here on are not regions' */
 	uint32_t prio;		/* 1 + priority of its pages, or 0 */
 	uint32_t pad;

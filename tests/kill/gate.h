@@ -10,7 +10,10 @@
 #define GATE_BEFORE 0x600d0001ul
 #define GATE_AFTER 0x600d0002ul
 
-/* Operations, in the order of the list. X(enumerator, name) */
+/*
+ * Operations, X(enumerator, name). Those of an agent step that process: it
+ * trims for somebody else, it cleans up after its guest.
+ */
 #define KILL_OPS(X)                                                        \
 	X(OP_DEMAND_ZERO, "demand_zero")                                   \
 	X(OP_TRANSITION, "transition")                                     \
@@ -24,7 +27,8 @@
 	X(OP_FORK_CHILD, "fork_child")                                     \
 	X(OP_EXEC, "exec")                                                 \
 	X(OP_EXIT, "exit")                                                 \
-	X(OP_AGENT, "agent")
+	X(OP_AGENT_TRIM, "agent_trim")                                     \
+	X(OP_AGENT_END, "agent_end")
 
 enum kill_op {
 #define X(op, name) op,

@@ -326,15 +326,23 @@ static pid_t agent_of(pid_t pid)
 
 /* ---- attempts --------------------------------------------------------- */
 
-/* The agent is killed while it cleans up after its guest. */
-static enum end step_agent(pid_t victim, unsigned long n, unsigned long *ret)
+/*
+ * The agent is killed while it trims for somebody who wants frames, or while
+ * it cleans up after its guest. It is asleep until the one or the other.
+ */
+static enum end step_agent(pid_t victim, enum kill_op op, unsigned long n,
+			   unsigned long *ret)
 {
 	pid_t agent = agent_of(victim);
 	int st;
 
 	if (!agent || !seize(agent, 0) || !interrupt(agent, &st))
 		return STUCK;
-	kill(victim, SIGKILL);
+	if (op == OP_AGENT_END)
+		kill(victim, SIGKILL);
+	else if (!take_at_gate(victim, 0) ||
+		 ptrace(PTRACE_DETACH, victim, NULL, NULL))
+		return STUCK;
 	return step(agent, n, false, ret);
 }
 
@@ -353,8 +361,8 @@ static bool try_one(struct run *run, enum kill_op op, unsigned long n,
 		return false;
 	*ret_n = 0;
 	share_processor(pid);
-	if (op == OP_AGENT)
-		*ret_end = step_agent(pid, n, ret_n);
+	if (op == OP_AGENT_TRIM || op == OP_AGENT_END)
+		*ret_end = step_agent(pid, op, n, ret_n);
 	else if (take_at_gate(pid, options))
 		*ret_end = step(pid, n, op == OP_FORK_CHILD, ret_n);
 	else

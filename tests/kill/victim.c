@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * victim - the guest side of the kill test (README). Reads the number of an
- * operation from stdin, forks a victim that says "pid P" and performs it, and,
- * when the victim is gone, "done OUTCOME MICROSECONDS": how it ended and how
- * long the driver's slowest touch of its own memory took right after. At the
- * end of stdin all memory is checked.
+ * victim [SCALE] - the guest side of the kill test (README). Reads the number
+ * of an operation from stdin, forks a victim that says "pid P" and performs
+ * it, and, when the victim is gone, "done OUTCOME MICROSECONDS": how it ended
+ * and how long the driver's slowest touch of its own memory took right after.
+ * At the end of stdin all memory is checked. All memory is SCALE times what
+ * 20 MiB of RAM are good for.
  */
 #include "gate.h"
 #include "tests/programs/prog.h"
@@ -12,13 +13,17 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
-#define COLD (16 * MIB)	 /* written once: lies in the page file */
-#define WARM (3 * MIB)	 /* the driver's, touched after every kill */
-#define CHURN (8 * MIB)	 /* the neighbour's */
-#define SHARED (1 * MIB) /* everybody's */
+#define COLD (scale * 16 * MIB)	 /* written once: lies in the page file */
+#define WARM (scale * 3 * MIB)	 /* the driver's, touched after every kill */
+#define CHURN (scale * 8 * MIB)	 /* the neighbour's */
+#define SHARED (scale * 1 * MIB) /* everybody's */
+#define IDLE (scale * 8 * MIB)	 /* what an agent is to give up ... */
+#define GREED (scale * 6 * MIB)	 /* ... because somebody locks so much */
 
+static size_t scale = 1;
 static uint64_t *cold, *warm, *shared;
 static uint64_t attempt;
+static volatile uint64_t *opened; /* the last attempt whose gate has opened */
 
 static void fill(uint64_t *m, size_t bytes, uint64_t salt)
 {
@@ -140,12 +145,28 @@ static void do_transition(void)
 	do_touch(m + 5 * 512, false);
 }
 
-static void do_agent(void)
+/* Has pages that others want, and does nothing. */
+static void do_agent(size_t bytes)
 {
-	uint64_t *m = map_anon(4 * MIB, 0);
-
-	fill(m, 4 * MIB, attempt);
+	fill(map_anon(bytes, 0), bytes, attempt);
 	ready();
+	*opened = attempt;
+	for (;;)
+		pause();
+}
+
+/* Wants more pages than there are, and gives none of its own. */
+static _Noreturn void greedy(pid_t driver)
+{
+	char *m = map_anon(GREED, 0);
+
+	while (*opened != attempt && getppid() == driver)
+		usleep(1000);
+	for (size_t i = 0; i < GREED; i += PAGE) {
+		must(!mlock(m + i, PAGE));
+		m[i] = 1;
+	}
+	_exit(0);
 }
 
 static _Noreturn void victim(enum kill_op op)
@@ -185,8 +206,11 @@ static _Noreturn void victim(enum kill_op op)
 		ready();
 		syscall(SYS_exit_group, 0);
 		break;
-	case OP_AGENT:
-		do_agent();
+	case OP_AGENT_TRIM:
+		do_agent(IDLE);
+		break;
+	case OP_AGENT_END:
+		do_agent(scale * 4 * MIB);
 		break;
 	case KILL_OPS_COUNT:
 		break;
@@ -216,12 +240,20 @@ static unsigned long go_on(void)
 
 static void serve(enum kill_op op)
 {
-	pid_t pid = fork();
+	pid_t driver = getpid(), pid = fork(), other = 0;
 	int ended;
 
 	must(pid >= 0);
 	if (!pid)
 		victim(op);
+	if (op == OP_AGENT_TRIM) {
+		other = fork();
+		must(other >= 0);
+		if (!other)
+			greedy(driver);
+		must(wait_for(other) == 0);
+		must(!kill(pid, SIGKILL));
+	}
 	ended = wait_for(pid);
 	printf("done %d %lu\n", ended, go_on());
 	fflush(stdout);
@@ -236,9 +268,12 @@ int main(int argc, char **argv)
 		gate(GATE_AFTER);
 		return 0;
 	}
+	if (argc > 1)
+		scale = strtoul(argv[1], NULL, 0);
 	cold = map_anon(COLD, 0);
 	warm = map_anon(WARM, 0);
 	shared = map_anon(SHARED, 1);
+	opened = map_anon(PAGE, 1);
 	fill(cold, COLD, 1);
 	fill(warm, WARM, 2);
 	fill(shared, SHARED, 9);

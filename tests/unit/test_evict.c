@@ -330,6 +330,71 @@ TEST(two_spaces_share_the_frames, "A04 A17 B48")
 	rig_end(&r);
 }
 
+/* Two large spaces, and one that locks whatever it gets. */
+static struct soft_cpu *crowd(struct soft_cpu **ret_locker)
+{
+	struct soft_cpu *second;
+
+	r = rig_start(1024, 1, 4096);
+	second = soft_cpu_create(r.s, NULL);
+	*ret_locker = soft_cpu_create(r.s, NULL);
+	must(second && *ret_locker, "cpus");
+	must(soft_map(second, BASE, 400, RW) == FW_OK, "map");
+	must(soft_map(*ret_locker, BASE, 300, RW) == FW_OK, "map");
+	must(fw_set_flags(r.s->mm, r.cpu->actor, (*ret_locker)->space, BASE,
+			  300 * PAGE, FW_VADF_LOCKED, 0) == FW_OK, "lock");
+	map_single(&r, BASE, 500);
+	put_pages(r.cpu, BASE, 500, 1);
+	put_pages(second, BASE, 300, 2000);
+	return second;
+}
+
+static void disperse(struct soft_cpu *second, struct soft_cpu *locker)
+{
+	is_u64(wrong_pages(locker, BASE, 300, 5000), 0, "locker");
+	soft_cpu_exit(locker);
+	is_u64(wrong_pages(r.cpu, BASE, 500, 1), 0, "first");
+	is_u64(wrong_pages(second, BASE, 300, 2000), 0, "second");
+	soft_cpu_exit(second);
+	rig_end(&r);
+}
+
+TEST(who_does_not_answer_is_passed_over, "A04 A17")
+{
+	struct soft_cpu *locker, *second = crowd(&locker);
+
+	r.s->deaf = r.cpu->space;
+	ok(put_pages(locker, BASE, 300, 5000), "frames from the other");
+	disperse(second, locker);
+}
+
+static void hear_again(void *arg)
+{
+	unsigned *steps = arg;
+
+	if (++*steps == 500)
+		r.s->deaf = NULL;
+}
+
+TEST(who_answers_late_is_waited_for, "A04 A17")
+{
+	struct soft_cpu *locker, *second = crowd(&locker);
+	unsigned steps = 0;
+
+	fw_set_flags(r.s->mm, r.cpu->actor, second->space, BASE, 400 * PAGE,
+		     FW_VADF_LOCKED, 0);
+	ok(put_pages(locker, BASE, 20, 5000), "the first pages");
+	r.s->deaf = r.cpu->space;
+	r.s->step_arg = &steps;
+	r.s->step_hook = hear_again;
+	ok(put_pages(locker, BASE, 300, 5000), "frames, late");
+	ok(steps >= 500, "it was late");
+	r.s->step_hook = NULL;
+	fw_set_flags(r.s->mm, r.cpu->actor, second->space, BASE, 400 * PAGE, 0,
+		     FW_VADF_LOCKED);
+	disperse(second, locker);
+}
+
 TEST(background_work, "B31")
 {
 	struct fw_pressure p;

@@ -88,7 +88,8 @@ _Noreturn void fwp_panic(const char *message, const char *file, int line)
 
 /*
  * Posts the request while the victim is known to exist: whoever destroys a
- * space makes its process forget it first, under the same lock.
+ * space makes its process forget it first, under the same lock. An agent that
+ * is dead will not answer.
  */
 static bool post(struct kthread *t, struct fw_space *victim, unsigned n,
 		 uint32_t *ret_done)
@@ -100,7 +101,7 @@ static bool post(struct kthread *t, struct fw_space *victim, unsigned n,
 	for (p = t->p->run->procs; p; p = p->next)
 		if (p->space == victim)
 			break;
-	if (p && sp->agent_pid) {
+	if (p && sp->agent_pid && !lockw_owner_died(&sp->life)) {
 		*ret_done = __atomic_load_n(&sp->done, __ATOMIC_SEQ_CST);
 		__atomic_add_fetch(&sp->want_trim, n, __ATOMIC_SEQ_CST);
 		__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
