@@ -118,8 +118,11 @@ static bool announce_check(const struct fw_range *r, unsigned n)
 
 static bool page_ready(struct fw_space *space, fw_vpn vpn, uint32_t access)
 {
-	fw_pte pte = fw_pte_read_locked(space, vpn);
+	fw_pte pte;
 
+	if (vpn >= space->user_top)
+		return false;
+	pte = fw_pte_read_locked(space, vpn);
 	if (!pte_is_valid(pte))
 		return false;
 	return !(access & FW_ACC_WRITE) || (pte & PTE_W);

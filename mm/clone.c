@@ -272,6 +272,8 @@ enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
 	enum fw_status status;
 	bool ok = true;
 
+	if (parent->kind != FW_SPACE_PROCESS)
+		return FW_E_INVAL;
 	c.mm = mm;
 	c.actor = actor;
 	c.parent = parent;
@@ -284,6 +286,7 @@ enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
 	c.child->user_top = parent->user_top;
 	c.child->trim_hand = parent->trim_hand;
 	mm_lock(mm, actor);
+	space_join(mm, c.child, parent->session);
 	announcers_of(mm, parent, &c.who);
 	mm_unlock(mm);
 	c.vad = vad_above(parent, 0);

@@ -356,10 +356,36 @@ static void fault_count(struct fw_plan *p)
 {
 	struct fw_fault *f = p->f;
 
-	p->space->faults++;
-	p->space->trim_epoch = p->mm->trim_clock;
+	if (p->space) {
+		p->space->faults++;
+		p->space->trim_epoch = p->mm->trim_clock;
+	}
 	p->actor->fault_count[f->kind]++;
 	p->actor->pages_count[f->kind] += f->n;
+}
+
+/* The page and the space that it belongs to. False: it is nobody's, or not
+ * for user mode; f->kind says which. */
+static bool plan_place(struct fw_plan *p, fw_addr addr)
+{
+	struct fw_mm *mm = p->mm;
+	struct fw_space *owner;
+	fw_vpn vpn = vpn_of(addr);
+
+	/* An address that is not canonical is nobody's. */
+	if (addr_of(vpn) != (addr & ~FW_PAGE_MASK))
+		vpn = addr >> FW_PAGE_SHIFT;
+	p->vpn = vpn;
+	owner = space_of(mm, p->space, vpn);
+	if (vpn_is_kernel(mm, vpn) && (p->f->access & FW_ACC_USER)) {
+		p->f->kind = mm->system ? FW_KIND_ACCERR : FW_KIND_MAPERR;
+		return false;
+	}
+	p->f->kind = FW_KIND_MAPERR;
+	if (!owner)
+		return false;
+	p->space = owner;
+	return true;
 }
 
 void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
@@ -374,9 +400,14 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	p.actor = actor;
 	p.space = space;
 	p.f = f;
-	p.vpn = f->addr >> FW_PAGE_SHIFT;
-	f->window = p.vpn;
 	f->n = f->collisions = f->io_pages = f->trimmed = 0;
+	if (!plan_place(&p, f->addr)) {
+		f->window = p.vpn;
+		fault_count(&p);
+		return;
+	}
+	f->window = p.vpn;
+	space = p.space;
 	do {
 		fw_space_lock(space, actor);
 		step = fault_attempt(&p);

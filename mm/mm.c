@@ -75,6 +75,7 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	mm->count[FRAME_ACTIVE] = mm->base;
 	mm->user_min = config->user_min;
 	mm->user_top = config->user_top;
+	mm->kernel_low = FW_VPN_END;
 	mm->next_space_id = 1;
 	lists_init(mm);
 	*ret_mm = mm;

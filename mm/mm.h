@@ -130,6 +130,17 @@ struct fw_pfile {
 	uint64_t **dir[PFILE_DIRS]; /* (M) frames of 512 bitmap pointers */
 };
 
+/* The pageable pool; see pool_paged.c. */
+#define PPOOL_CLASSES 8 /* 32 to 4096 bytes */
+struct fw_ppool {
+	fw_vpn start;	/* 0: there is none */
+	uint64_t pages;
+	uint64_t taken; /* pages in use, charged */
+	uint64_t hint;	/* (n) where to look for a free one */
+	uint32_t head[PPOOL_CLASSES]; /* page + 1 of those with room */
+	void **dir;	/* frame of pointers to frames of descriptors */
+};
+
 #define POOL_CLASSES 11
 #define POOL_PROTO 0 /* as a size: a clone prototype */
 #define ACTOR_MAX 4096u
@@ -153,6 +164,11 @@ struct fw_mm {
 	uint32_t *scratch;	 /* (C) verify.c: one word a frame */
 	void *port_area;	 /* (C) */
 	fw_vpn user_min, user_top; /* (C) */
+	struct fw_space *system; /* (M) or NULL; see system.c */
+	fw_vpn system_start, system_end; /* (M) */
+	fw_vpn session_start, session_end; /* (M) */
+	fw_vpn kernel_low; /* (M) first of these, or FW_VPN_END */
+	struct fw_ppool ppool; /* (M) */
 	uint32_t fresh;	  /* (M) frames from here on were never used */
 	uint32_t touched; /* (n) ... and from here on never touched */
 	uint64_t count[FRAME_STATES]; /* (M) */
@@ -179,6 +195,7 @@ struct fw_mm {
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
 	uint64_t mapped_writes, mapped_pages, write_errors;
 	uint64_t trims, pages_trimmed, rollbacks, reaps, peak_active;
+	uint64_t oopses;
 	uint64_t moves[FRAME_STATES][FRAME_STATES];
 	uint64_t dead_count[FW_KIND_COUNT], dead_ticks[FW_KIND_COUNT],
 		dead_pages[FW_KIND_COUNT];
@@ -383,6 +400,11 @@ fw_pte *table_next(struct fw_space *space, fw_vpn *vpn, fw_vpn end);
  * checkpoints. */
 void table_prune(struct fw_mm *mm, struct fw_space *space, fw_vpn start,
 		 fw_vpn end);
+/* Frees all tables but the root of a space without regions; checkpoints. */
+void table_prune_all(struct fw_mm *mm, struct fw_space *space);
+/* The entries on the way to a page, root first; how many there are. */
+unsigned table_path(struct fw_space *space, fw_vpn vpn,
+		    fw_pte entry[FW_LEVELS]);
 
 /* ---- vad.c --------------------------------------------------------------- */
 
@@ -442,6 +464,38 @@ static inline void page_set_age(struct fw_mm *mm, fw_pte *pte, unsigned age)
 		__atomic_store_n(&f->age, age, __ATOMIC_RELAXED);
 }
 void space_resident(struct fw_mm *mm, struct fw_space *space, int64_t delta);
+
+/* ---- system.c: the kernel half ------------------------------------------- */
+
+/* Page numbers and addresses: the latter are canonical. */
+static inline fw_vpn vpn_of(fw_addr addr)
+{
+	return addr >> FW_PAGE_SHIFT & (FW_VPN_END - 1);
+}
+
+static inline fw_addr addr_of(fw_vpn vpn)
+{
+	fw_addr addr = vpn << FW_PAGE_SHIFT;
+
+	if (FW_VA_BITS == 48 && vpn >= FW_VPN_END / 2)
+		addr |= ~(fw_addr)0 << (FW_VA_BITS - 1);
+	return addr;
+}
+
+bool vpn_is_kernel(const struct fw_mm *mm, fw_vpn vpn);
+/* Where a page belongs, seen from a process (or NULL): see fw_space_of. */
+struct fw_space *space_of(struct fw_mm *mm, struct fw_space *space,
+			  fw_vpn vpn);
+/* Of a new process: the system's tables, the session's. */
+void space_share_kernel(struct fw_mm *mm, struct fw_space *s);
+void space_join(struct fw_mm *mm, struct fw_space *s,
+		struct fw_space *session);
+/* Of one that ends. */
+void space_unshare_kernel(struct fw_mm *mm, struct fw_space *s);
+/* Whose tables a process's root names there; NULL: its own. */
+struct fw_space *root_owner(const struct fw_space *s, unsigned index);
+/* What verify.c is to find of the pool. */
+uint64_t ppool_count(struct fw_mm *mm, uint64_t *ret_errors);
 
 /* ---- space.c ------------------------------------------------------------- */
 

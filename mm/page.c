@@ -8,6 +8,8 @@ fw_pte page_pte(const struct fw_vad *vad, fw_pfn pfn, bool proto, bool dirty)
 {
 	fw_pte pte = pte_make_valid(pfn) | PTE_U | PTE_A;
 
+	if (vad->flags & FW_VADF_KERNEL)
+		pte &= ~PTE_U;
 	if (!(vad->prot & FW_PROT_X))
 		pte |= PTE_NX;
 	if (proto)

@@ -26,10 +26,11 @@ bool meta_room(struct fw_mm *mm, struct fw_actor *actor,
 bool range_valid(const struct fw_space *space, fw_addr start, uint64_t len,
 		 struct vrange *ret)
 {
-	ret->start = start >> FW_PAGE_SHIFT;
+	ret->start = vpn_of(start);
 	ret->end = ret->start + (len >> FW_PAGE_SHIFT);
 	return ((start | len) & FW_PAGE_MASK) == 0 && len > 0 &&
-	       start + len > start && ret->end <= space->user_top;
+	       start + len > start && addr_of(ret->start) == start &&
+	       ret->start >= space->low && ret->end <= space->user_top;
 }
 
 /* Drops up to 64 PTEs of one table. A page takes up to some 60 entries of the
@@ -177,7 +178,9 @@ static enum fw_status region_insert(struct fw_mm *mm, struct fw_space *space,
 	v->kind = rq->kind;
 	v->prot = rq->prot;
 	v->max_prot = rq->max_prot | rq->prot;
-	v->flags = rq->flags;
+	v->flags = rq->flags & ~(uint32_t)FW_VADF_KERNEL;
+	if (space->kind != FW_SPACE_PROCESS)
+		v->flags |= FW_VADF_KERNEL;
 	v->section = rq->section;
 	v->page = rq->page;
 	v->cookie = rq->cookie;
@@ -201,7 +204,9 @@ enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
 	struct fw_vad *v;
 	struct vrange r;
 
-	if (!range_valid(space, rq->start, rq->len, &r) || !request_valid(rq))
+	if (!range_valid(space, rq->start, rq->len, &r) ||
+	    !request_valid(rq) ||
+	    (space->kind != FW_SPACE_PROCESS && rq->kind == FW_VAD_HOST))
 		return FW_E_INVAL;
 	if (rq->kind == FW_VAD_PRIVATE && (rq->prot & FW_PROT_W) &&
 	    !commit_allows(mm, r.end - r.start, rq->flags))
@@ -295,6 +300,12 @@ enum fw_status fw_find_gap_locked(struct fw_space *space, uint64_t len,
 
 	if (lo < space->mm->user_min)
 		lo = space->mm->user_min;
+	if (space->kind != FW_SPACE_PROCESS) {
+		lo = vpn_of(low + FW_PAGE_MASK);
+		hi = vpn_of(high - 1) + 1;
+		if (lo < space->low)
+			lo = space->low;
+	}
 	if (hi > space->user_top)
 		hi = space->user_top;
 	if (n == 0)
@@ -315,6 +326,6 @@ enum fw_status fw_find_gap_locked(struct fw_space *space, uint64_t len,
 	}
 	if (!found)
 		return FW_E_NOMEM;
-	*ret_start = best << FW_PAGE_SHIFT;
+	*ret_start = addr_of(best);
 	return FW_OK;
 }

@@ -227,7 +227,7 @@ enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
 {
 	struct change c = { .set = set, .clear = clear };
 
-	if ((set | clear) & FW_VADF_STACK)
+	if ((set | clear) & (FW_VADF_STACK | FW_VADF_KERNEL))
 		return FW_E_INVAL;
 	return range_change(mm, actor, space, start, len, &c);
 }

@@ -23,6 +23,7 @@ static struct fw_space *space_make(struct fw_mm *mm)
 	s->table_frames = 1;
 	s->user_top = mm->user_top;
 	s->trim_epoch = mm->trim_clock;
+	space_share_kernel(mm, s);
 	s->next = mm->spaces;
 	FW_ADD(mm, mm->next_space_id, 1);
 	if (mm->spaces)
@@ -95,10 +96,13 @@ static void space_drop_vads(struct fw_mm *mm, struct fw_actor *actor,
 static void space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 			  struct fw_space *space, struct fw_space **ref)
 {
-	range_drop(mm, actor, space, 0, FW_VPN_END, false);
+	range_drop(mm, actor, space, space->low,
+		   space->kind ? space->user_top : mm->kernel_low, false);
 	space_drop_vads(mm, actor, space);
 	mm_lock(mm, actor);
-	table_prune(mm, space, 0, FW_VPN_END);
+	space_unshare_kernel(mm, space);
+	mm_checkpoint(mm);
+	table_prune_all(mm, space);
 	FW_ASSERT(space->resident == 0 && space->table_frames == 1);
 	if (space->prev)
 		FW_SET(mm, space->prev->next, space->next);

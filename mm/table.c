@@ -49,7 +49,8 @@ fw_pte *table_make(struct fw_mm *mm, struct fw_space *space, fw_vpn vpn)
 			if (pfn == FW_PFN_NONE)
 				return NULL;
 			FW_SET(mm, frame_at(mm, pfn)->pte, e);
-			FW_SET(mm, *e, pte_make_table(pfn, level));
+			FW_SET(mm, *e, pte_make_table(pfn, level) &
+					       ~(space->kind ? PTE_U : 0));
 			FW_ADD(mm, space->table_frames, 1);
 		}
 		pfn = fw_pte_pfn(*e);
@@ -83,6 +84,7 @@ struct prune {
 	struct fw_space *space;
 	fw_vpn start, end; /* where to look */
 	fw_vpn low, high;  /* what no region needs */
+	bool keep;	   /* tables that others' roots name */
 };
 
 static void prune_level(struct prune *p, fw_pfn table, unsigned level,
@@ -102,7 +104,8 @@ static void prune_level(struct prune *p, fw_pfn table, unsigned level,
 			continue;
 		if (level > 2)
 			prune_level(p, fw_pte_pfn(*e), level - 1, at);
-		if (at < p->low || at + step > p->high)
+		if (at < p->low || at + step > p->high ||
+		    (p->keep && level == FW_LEVELS))
 			continue;
 		frame_free(p->mm, frame_at(p->mm, fw_pte_pfn(*e)));
 		FW_SET(p->mm, *e, 0);
@@ -115,8 +118,11 @@ void table_prune(struct fw_mm *mm, struct fw_space *space, fw_vpn start,
 		 fw_vpn end)
 {
 	struct fw_vad *above = vad_above(space, start), *below;
-	struct prune p = { mm, space, start, end, 0, FW_VPN_END };
+	struct prune p = { mm, space, start, end, 0, FW_VPN_END,
+			   space->kind != FW_SPACE_PROCESS };
 
+	if (!p.keep && p.end > mm->kernel_low)
+		p.end = mm->kernel_low;
 	below = vad_above(space, 0);
 	if (above) {
 		p.high = above->start;
@@ -128,6 +134,28 @@ void table_prune(struct fw_mm *mm, struct fw_space *space, fw_vpn start,
 	if (below)
 		p.low = below->end;
 	prune_level(&p, space->root, FW_LEVELS, 0);
+}
+
+void table_prune_all(struct fw_mm *mm, struct fw_space *space)
+{
+	struct prune p = { mm, space, 0, FW_VPN_END, 0, FW_VPN_END, false };
+
+	prune_level(&p, space->root, FW_LEVELS, 0);
+}
+
+unsigned table_path(struct fw_space *space, fw_vpn vpn,
+		    fw_pte entry[FW_LEVELS])
+{
+	fw_pfn pfn = space->root;
+	unsigned n;
+
+	for (n = 0; n < FW_LEVELS; n++) {
+		entry[n] = *table_entry(space->mm, pfn, FW_LEVELS - n, vpn);
+		if (!pte_is_valid(entry[n]))
+			return n + 1;
+		pfn = fw_pte_pfn(entry[n]);
+	}
+	return n;
 }
 
 fw_pte fw_pte_read_locked(struct fw_space *space, fw_vpn vpn)

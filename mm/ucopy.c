@@ -15,6 +15,9 @@ struct ucopy {
 /* The page's bytes, with the space lock held; NULL without it. */
 static char *ucopy_page(const struct ucopy *u, fw_addr at)
 {
+	/* The tables would say where the kernel half is, too. */
+	if (at >> FW_PAGE_SHIFT >= u->space->user_top)
+		return NULL;
 	for (;;) {
 		struct fw_fault f;
 		fw_pfn pfn;

@@ -138,7 +138,8 @@ struct fw_vad *vad_prev(struct fw_vad *vad)
 
 struct fw_vad *fw_vad_at_or_above(struct fw_space *space, fw_addr addr)
 {
-	return vad_above(space, addr >> FW_PAGE_SHIFT);
+	return vad_above(space, space->kind ? vpn_of(addr) :
+					      addr >> FW_PAGE_SHIFT);
 }
 
 void vad_insert(struct fw_mm *mm, struct fw_space *space, struct fw_vad *vad)

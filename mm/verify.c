@@ -171,6 +171,9 @@ static void pte_visit(struct verify *v, fw_vpn vpn, fw_pte *pte)
 		v->vad = vad_above(v->space, vpn);
 	if (!v->vad || vpn < v->vad->start)
 		complain(v, "a PTE outside any region", vpn, *pte);
+	else if (pte_is_valid(*pte) && ((*pte & PTE_U) == 0) !=
+		 (v->space->kind != FW_SPACE_PROCESS))
+		complain(v, "user bit of a page", vpn, *pte);
 	else if (pte_is_valid(*pte) && (v->vad->flags & FW_VADF_GUARD) &&
 		 (!(v->vad->flags & FW_VADF_STACK) ||
 		  vpn < v->vad->stack_low))
@@ -187,6 +190,15 @@ static void pte_visit(struct verify *v, fw_vpn vpn, fw_pte *pte)
 
 /* ---- spaces -------------------------------------------------------------- */
 
+/* An entry of a process's root that names a table of the kernel half. */
+static void root_shared(struct verify *v, fw_pte entry, unsigned index)
+{
+	const struct fw_space *owner = root_owner(v->space, index);
+	const fw_pte *root = frame_data(v->mm, owner->root);
+
+	expect(v, "kernel half of a process", entry, root[index]);
+}
+
 static void table_visit(struct verify *v, fw_pfn table, unsigned level,
 			fw_vpn base)
 {
@@ -202,6 +214,10 @@ static void table_visit(struct verify *v, fw_pfn table, unsigned level,
 	for (i = 0; i < FW_TABLE_ENTRIES; i++) {
 		fw_vpn vpn = base + ((fw_vpn)i << table_shift(level));
 
+		if (level == FW_LEVELS && root_owner(v->space, i)) {
+			root_shared(v, e[i], i);
+			continue;
+		}
 		if (e[i] == 0)
 			continue;
 		if (level == 1)
@@ -269,6 +285,22 @@ static void listed_visit(struct verify *v)
 	}
 	expect(v, "tail of a list of arrival", frame_at(mm, root)->owner,
 	       prev);
+}
+
+/* How many processes are in a session; what is taken of the pool. */
+static void kernel_visit(struct verify *v)
+{
+	const struct fw_space *s, *p;
+	uint64_t users, errors;
+
+	for (s = v->mm->spaces; s; s = s->next) {
+		users = 0;
+		for (p = v->mm->spaces; p; p = p->next)
+			users += p->session == s;
+		expect(v, "processes in a session", s->users, users);
+	}
+	v->committed += ppool_count(v->mm, &errors);
+	expect(v, "pages of the pageable pool in disorder", errors, 0);
 }
 
 static void spaces_visit(struct verify *v)
@@ -606,6 +638,7 @@ unsigned fw_verify(struct fw_mm *mm, struct fw_actor *actor,
 		   (size_t)(mm->fresh - mm->base) * sizeof(*mm->scratch));
 	clones_visit(&v, false);
 	spaces_visit(&v);
+	kernel_visit(&v);
 	sections_visit(&v);
 	clones_visit(&v, true);
 	actors_visit(&v);

@@ -166,9 +166,12 @@ static enum fw_walk_end load_tlb(struct soft_cpu *cpu, fw_addr addr,
 				 uint64_t len, uint32_t access,
 				 struct fw_walk *walk)
 {
+	struct fw_space *space = fw_space_of(cpu->space, addr);
 	enum fw_walk_end end;
 
-	fw_space_lock(cpu->space, cpu->actor);
+	if (!space)
+		space = cpu->space;
+	fw_space_lock(space, cpu->actor);
 	pthread_mutex_lock(&cpu->lock);
 	cpu->mmu.tlb_only = false;
 	end = fw_mmu_translate(&cpu->mmu, addr, access, walk);
@@ -178,7 +181,7 @@ static enum fw_walk_end load_tlb(struct soft_cpu *cpu, fw_addr addr,
 				       walk);
 	cpu->mmu.tlb_only = true;
 	pthread_mutex_unlock(&cpu->lock);
-	fw_space_unlock(cpu->space);
+	fw_space_unlock(space);
 	return end;
 }
 
@@ -198,13 +201,24 @@ static enum fw_walk_end try_access(struct soft_cpu *cpu, fw_addr addr,
 	return end == FW_WALK_OK ? FW_WALK_MISS : end;
 }
 
-bool soft_access(struct soft_cpu *cpu, fw_addr addr, void *buffer, uint64_t len,
-		 uint32_t access)
+enum fw_walk_end soft_try(struct soft_cpu *cpu, fw_addr addr, void *buffer,
+			  uint64_t len, uint32_t access, struct fw_walk *walk)
+{
+	enum fw_walk_end end;
+
+	do
+		end = try_access(cpu, addr, buffer, len, access, walk);
+	while (end == FW_WALK_MISS);
+	return end;
+}
+
+/* Until it is done or cannot be. */
+static bool do_access(struct soft_cpu *cpu, fw_addr addr, void *buffer,
+		      uint64_t len, uint32_t access)
 {
 	struct fw_walk walk;
 	enum fw_walk_end end;
 
-	access |= FW_ACC_USER;
 	for (unsigned i = 0; i < MAX_RETRIES; i++) {
 		end = try_access(cpu, addr, buffer, len, access, &walk);
 		if (end == FW_WALK_OK)
@@ -227,6 +241,18 @@ bool soft_access(struct soft_cpu *cpu, fw_addr addr, void *buffer, uint64_t len,
 			return false;
 	}
 	fwp_panic("an access faults without end", __FILE__, __LINE__);
+}
+
+bool soft_access(struct soft_cpu *cpu, fw_addr addr, void *buffer, uint64_t len,
+		 uint32_t access)
+{
+	return do_access(cpu, addr, buffer, len, access | FW_ACC_USER);
+}
+
+bool soft_kernel_access(struct soft_cpu *cpu, fw_addr addr, void *buffer,
+			uint64_t len, uint32_t access)
+{
+	return do_access(cpu, addr, buffer, len, access);
 }
 
 /* Page by page. */

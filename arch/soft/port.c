@@ -5,6 +5,8 @@
  */
 #include "arch/soft/soft.h"
 
+#include "mm/mm.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +156,14 @@ enum fw_status fwp_section_write(struct fw_section *section, uint64_t page,
 
 /* ---- translations ----------------------------------------------------- */
 
+/* Can the CPU have translations of this space? */
+static bool soft_sees(const struct soft_cpu *cpu, const struct fw_space *space)
+{
+	return cpu->space == space || space->kind == FW_SPACE_SYSTEM ||
+	       (space->kind == FW_SPACE_SESSION &&
+		cpu->space->session == space);
+}
+
 /* A CPU's lock is held during each of its accesses: when this returns, none
  * of them uses the old translation. To write-protect is to drop: the next
  * access reads the tables. */
@@ -172,10 +182,11 @@ void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 	for (unsigned i = 0; i < SOFT_CPUS; i++) {
 		struct soft_cpu *cpu = s->cpus[i];
 
-		if (!cpu || cpu->space != space)
+		if (!cpu || !soft_sees(cpu, space))
 			continue;
 		pthread_mutex_lock(&cpu->lock);
-		fw_tlb_drop_range(&cpu->tlb, cpu->mmu.asid, vpn, n);
+		fw_tlb_drop_range(&cpu->tlb, cpu->mmu.asid,
+				  addr_of(vpn) >> FW_PAGE_SHIFT, n);
 		pthread_mutex_unlock(&cpu->lock);
 	}
 	pthread_mutex_unlock(&s->cpus_lock);

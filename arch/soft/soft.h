@@ -17,6 +17,7 @@
 #ifndef FAULTWISE_ARCH_SOFT_H
 #define FAULTWISE_ARCH_SOFT_H
 
+#include <faultwise/kernel.h>
 #include <faultwise/mm.h>
 #include <faultwise/mmu.h>
 
@@ -151,6 +152,27 @@ bool soft_fetch(struct soft_cpu *cpu, fw_addr addr, void *buffer, uint64_t len);
 /* One access of up to 4096 bytes that is all or nothing. */
 bool soft_access(struct soft_cpu *cpu, fw_addr addr, void *buffer, uint64_t len,
 		 uint32_t access);
+/* The same by kernel code, which has no fixups. */
+bool soft_kernel_access(struct soft_cpu *cpu, fw_addr addr, void *buffer,
+			uint64_t len, uint32_t access);
+/* One access as the CPU makes it: done, or the fault in *walk. */
+enum fw_walk_end soft_try(struct soft_cpu *cpu, fw_addr addr, void *buffer,
+			  uint64_t len, uint32_t access, struct fw_walk *walk);
+/*
+ * The kernel's copies to and from user memory, by access and fixup (kernel.c):
+ * the counterpart of fw_copy_in and fw_copy_out. Bytes copied.
+ */
+uint64_t soft_copy_in(struct soft_cpu *cpu, void *to, fw_addr from,
+		      uint64_t len);
+uint64_t soft_copy_out(struct soft_cpu *cpu, fw_addr to, const void *from,
+		       uint64_t len);
+/* An access of the kernel's at this address of its code; how it ended.
+ * `report` gets what an Oops says. */
+enum fw_trap_end soft_kernel_at(struct soft_cpu *cpu, uint64_t ip,
+				fw_addr addr, uint32_t access, bool interrupt,
+				struct fw_kernel *kernel);
+extern const struct fw_extable soft_extable[];
+extern const unsigned soft_extable_n;
 /* Anonymous private memory at `addr`. */
 enum fw_status soft_map(struct soft_cpu *cpu, fw_addr addr, uint64_t pages,
 			unsigned prot);

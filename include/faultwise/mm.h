@@ -105,6 +105,7 @@ enum fw_vad_flags {
 	FW_VADF_RANDOM = 32,   /* no windows, no read-ahead */
 	FW_VADF_SEQUENTIAL = 64,
 	FW_VADF_NORESERVE = 128,
+	FW_VADF_KERNEL = 256,  /* set by the core: of a kernel space, U=0 */
 	FW_VADF_PORT = 0xffff0000, /* sixteen bits for the port (os/) */
 };
 
@@ -133,6 +134,12 @@ struct fw_vad {
 };
 _Static_assert(sizeof(struct fw_vad) <= 120, "a region costs little");
 
+enum fw_space_kind {
+	FW_SPACE_PROCESS,
+	FW_SPACE_SESSION, /* of the kernel half; see fw_system_create */
+	FW_SPACE_SYSTEM,
+};
+
 /*
  * An address space: page tables, regions, counters. Allocated by the core.
  * Fields may be read without locks for display.
@@ -140,7 +147,7 @@ _Static_assert(sizeof(struct fw_vad) <= 120, "a region costs little");
 struct fw_space {
 	struct fw_lock lock;	/* the space (map) lock */
 	uint32_t id;		/* small, unique among living spaces */
-	uint32_t flags;		/* internal */
+	uint32_t kind;		/* enum fw_space_kind */
 	struct fw_mm *mm;
 	struct fw_space *next, *prev; /* all spaces */
 	fw_pfn root;		/* PML4 */
@@ -158,9 +165,12 @@ struct fw_space {
 	uint64_t trim_epoch;	/* mm's trim clock at its last fault */
 	uint64_t asked;		/* times others asked for its pages since it
 				 * was last trimmed */
+	fw_vpn low;		/* kernel spaces: the first page; else 0 */
 	fw_vpn user_top;	/* pages from here on are not regions' */
 	uint32_t prio;		/* 1 + priority of its pages, or 0 */
 	uint32_t pad;
+	struct fw_space *session; /* processes: theirs, or NULL */
+	uint64_t users;		/* sessions: processes in it */
 	uint64_t eager;		/* pages copied when it was forked: what the
 				 * port has cached of the parent does not
 				 * hold for them */
@@ -302,6 +312,59 @@ bool fw_make_room(struct fw_mm *mm, struct fw_actor *actor,
  * locks. FW_E_NOMEM, FW_E_IO: some are copied, the others still shared. */
 enum fw_status fw_fork_copy(struct fw_mm *mm, struct fw_actor *actor,
 			    struct fw_space *child, uint64_t *ret_copied);
+
+/* ---- the kernel half -------------------------------------------------- */
+
+/*
+ * The addresses above the users' that all processes have in common: a system
+ * space, and for each process that has joined one a session's space, shared by
+ * the processes of the session. Both are spaces like a process's: they take
+ * fw_map, fw_trim and the rest (not fw_space_destroy, not FW_VAD_HOST), and
+ * have working sets of their own. Their pages have U=0. Ranges are multiples
+ * of what one entry of a root table spans (512 GiB with 4 levels, 1 GiB with
+ * PAE, 4 MiB with 2), canonical, at or above mm's user_top, and disjoint.
+ * Each span costs one frame for the system, and one for each session.
+ */
+struct fw_system_config {
+	fw_addr start;
+	uint64_t len;
+	fw_addr session_start;
+	uint64_t session_len; /* 0: there are no sessions */
+};
+/* Before the first process: FW_E_BUSY. FW_E_INVAL: the ranges. */
+enum fw_status fw_system_create(struct fw_mm *mm, struct fw_actor *actor,
+				const struct fw_system_config *config);
+/* After the last one: FW_E_BUSY. */
+enum fw_status fw_system_destroy(struct fw_mm *mm, struct fw_actor *actor);
+struct fw_space *fw_system_space(struct fw_mm *mm); /* or NULL */
+enum fw_status fw_session_create(struct fw_mm *mm, struct fw_actor *actor,
+				 struct fw_space **ret_session);
+/* FW_E_BUSY while a process is in it. */
+enum fw_status fw_session_destroy(struct fw_mm *mm, struct fw_actor *actor,
+				  struct fw_space *session);
+/* For life; children by fork are in it too. FW_E_BUSY: is in one already. */
+enum fw_status fw_session_join(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_space *process,
+			       struct fw_space *session);
+/* The space whose lock guards this address in a process: its own, its
+ * session's, the system's. NULL: nobody's. */
+struct fw_space *fw_space_of(struct fw_space *space, fw_addr addr);
+
+/*
+ * Pageable memory for the kernel, in the system space: what is allocated there
+ * is demand zero, counts in the system's working set and goes to the page
+ * file. Contents are unspecified at first. One pool a system.
+ */
+enum fw_status fw_pool_create(struct fw_mm *mm, struct fw_actor *actor,
+			      fw_addr start, uint64_t pages);
+/* `size` > 0 bytes, aligned to the power of two above it (a page at most).
+ * FW_E_NOMEM: pool, frames or commit are used up. Takes locks. */
+enum fw_status fw_pool_alloc(struct fw_mm *mm, struct fw_actor *actor,
+			     uint64_t size, fw_addr *ret_addr);
+/* FW_E_INVAL: nothing was allocated there. */
+enum fw_status fw_pool_free(struct fw_mm *mm, struct fw_actor *actor,
+			    fw_addr addr);
+void fw_pool_destroy(struct fw_mm *mm, struct fw_actor *actor);
 
 /* ---- regions ---------------------------------------------------------- */
 
