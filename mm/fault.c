@@ -102,6 +102,14 @@ unsigned plan_room(struct fw_plan *p, unsigned n)
 	return frames_room(p->mm, 1) ? 1 : 0;
 }
 
+unsigned plan_room_read(struct fw_plan *p, unsigned n)
+{
+	n = plan_room(p, n);
+	if (n > 0 || !p->last)
+		return n;
+	return frames_available(p->mm) > FRAMES_LAST ? 1 : 0;
+}
+
 void plan_window(struct fw_plan *p, fw_vpn lo, unsigned n, enum fw_kind kind)
 {
 	struct fw_fault *f = p->f;
@@ -249,7 +257,7 @@ static bool plan_prepare(struct fw_plan *p)
 		p->pte = table_make(mm, p->space, p->vpn);
 		FW_ASSERT(p->pte);
 		mm_checkpoint(mm);
-		frames_prime(mm, FRAMES_EMERGENCY);
+		frames_prime(mm, FRAMES_LAST);
 	}
 	if (*p->pte == 0 && p->vad->section) {
 		uint64_t page = p->vad->page + (p->vpn - p->vad->start);
@@ -352,6 +360,20 @@ static enum fw_step fault_wait(struct fw_plan *p)
 	return FW_STEP_AGAIN;
 }
 
+/* Frames are short. False: and stay so. */
+static bool fault_reclaim(struct fw_plan *p, unsigned round)
+{
+	bool reads = p->what == PLAN_READ_SLOT || p->what == PLAN_READ_FILE;
+	bool more = reclaim(p->mm, p->actor, p->space, p->need, round,
+			    &p->f->trimmed);
+
+	if (!reads || (more && !pfile_full(p->mm)))
+		return more;
+	more |= !p->last;
+	p->last = true;
+	return more;
+}
+
 static void fault_count(struct fw_plan *p)
 {
 	struct fw_fault *f = p->f;
@@ -416,9 +438,7 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 			step = fault_read(&p);
 		else if (step == FW_STEP_WAIT)
 			step = fault_wait(&p);
-		if (step == FW_STEP_FRAMES &&
-		    !reclaim(mm, actor, space, p.need, rounds++,
-			     &f->trimmed)) {
+		if (step == FW_STEP_FRAMES && !fault_reclaim(&p, rounds++)) {
 			f->kind = FW_KIND_NOMEM;
 			step = FW_STEP_DONE;
 		}

@@ -84,7 +84,7 @@ enum fw_step fault_read_slot(struct fw_plan *p)
 	bool zero;
 
 	p->vad->window = (uint16_t)want;
-	n = plan_room(p, slot_pages(p, want));
+	n = plan_room_read(p, slot_pages(p, want));
 	if (n == 0)
 		return FW_STEP_FRAMES;
 	p->file = pte_file(*p->loc);
@@ -152,7 +152,7 @@ enum fw_step fault_read_file(struct fw_plan *p)
 	if (plan_room(p, n) != n) {
 		first = (struct fw_proto *)p->loc;
 		p->page = p->fault_page;
-		n = plan_room(p, 1);
+		n = plan_room_read(p, 1);
 		if (n == 0)
 			return FW_STEP_FRAMES;
 	}

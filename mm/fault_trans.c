@@ -26,6 +26,8 @@ static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
 	rescued = !pte_is_valid(*loc) && !p->did_io;
 	dirty = vpn == p->vpn && plan_writes(p);
 	plan_map(p, pte, loc, proto, pfn, dirty);
+	if (p->did_io && pte_has_slot(f->original) && pfile_full(p->mm))
+		frame_mark_dirty(p->mm, f); /* another page needs its slot */
 	if (rescued)
 		page_set_age(p->mm, pte, AGE_RESCUED);
 	return true;

@@ -123,7 +123,7 @@ void mm_lock(struct fw_mm *mm, const struct fw_actor *actor)
 	if (fwp_lock(&mm->lock, actor_id(actor)))
 		journal_rollback(mm);
 	FW_ASSERT(mm->undo_count == 0);
-	frames_prime(mm, FRAMES_EMERGENCY);
+	frames_prime(mm, FRAMES_LAST);
 }
 
 void mm_checkpoint(struct fw_mm *mm)

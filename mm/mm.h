@@ -150,6 +150,8 @@ struct fw_ppool {
 #define STANDBY_LISTS FW_PRIO_LEVELS
 #define STANDBY_NORMAL FW_PRIO_NORMAL
 #define FRAMES_EMERGENCY 16 /* never used for pages: tables and pools */
+#define FRAMES_LAST 8 /* of those, the others may be when all memory is full
+		       * and a page must be read */
 
 struct fw_mm {
 	struct fw_lock lock;
@@ -323,7 +325,7 @@ fw_pfn frame_take_core(struct fw_mm *mm, enum frame_type type);
  * Sees to it that n frames are free or zeroed, as far as standby goes. Only
  * those may be filled in the critical section that takes them: a standby
  * frame's old content must be there again if the section is undone. At
- * consistent points only; mm_lock() does it for FRAMES_EMERGENCY.
+ * consistent points only; mm_lock() does it for FRAMES_LAST.
  */
 void frames_prime_slow(struct fw_mm *mm, uint64_t n);
 static inline void frames_prime(struct fw_mm *mm, uint64_t n)

@@ -84,25 +84,76 @@ void pfile_grow(struct fw_mm *mm)
 	}
 }
 
+/* The number of a page file that does not exist, or 16. */
+static unsigned pfile_unused(const struct fw_mm *mm)
+{
+	unsigned i = 0;
+
+	while (i < mm->n_pfiles && mm->pfile[i].slots > 0)
+		i++;
+	return i;
+}
+
 enum fw_status fw_page_file_add(struct fw_mm *mm, struct fw_actor *actor,
 				uint64_t slots, unsigned *ret_file)
 {
 	enum fw_status status = FW_E_LIMIT;
-	struct fw_pfile *pf;
+	unsigned i;
 
 	if (slots < 2 || slots > PTE_SLOT_VAD)
 		return FW_E_INVAL;
 	mm_lock(mm, actor);
-	if (mm->n_pfiles < FW_MAX_PAGE_FILES) {
-		pf = &mm->pfile[mm->n_pfiles];
+	i = pfile_unused(mm);
+	if (i < FW_MAX_PAGE_FILES) {
+		struct fw_pfile *pf = &mm->pfile[i];
+
 		FW_SET(mm, pf->slots, slots);
 		FW_SET(mm, pf->hint, 1);
 		status = FW_E_NOMEM;
 		if (pfile_extend(mm, pf)) {
-			*ret_file = mm->n_pfiles;
-			FW_ADD(mm, mm->n_pfiles, 1);
+			*ret_file = i;
+			if (i == mm->n_pfiles)
+				FW_ADD(mm, mm->n_pfiles, 1);
 			status = FW_OK;
+		} else {
+			FW_SET(mm, pf->slots, 0);
 		}
+	}
+	mm_unlock(mm);
+	return status;
+}
+
+/* Its bitmaps go; nobody uses a slot. */
+static void pfile_end(struct fw_mm *mm, struct fw_pfile *pf)
+{
+	uint64_t c;
+	unsigned d;
+
+	for (c = 0; c < pf->limit / PFILE_CHUNK_SLOTS; c++)
+		pool_free(mm, pf->dir[c / DIR_ENTRIES][c % DIR_ENTRIES],
+			  FW_PAGE_SIZE);
+	for (d = 0; d < PFILE_DIRS; d++)
+		if (pf->dir[d]) {
+			pool_free(mm, pf->dir[d], FW_PAGE_SIZE);
+			FW_SET(mm, pf->dir[d], NULL);
+		}
+	FW_SET(mm, pf->slots, 0);
+	FW_SET(mm, pf->limit, 0);
+	FW_SET(mm, pf->usable, 0);
+}
+
+enum fw_status fw_page_file_remove(struct fw_mm *mm, struct fw_actor *actor,
+				   unsigned file)
+{
+	enum fw_status status = FW_E_NOENT;
+	struct fw_pfile *pf;
+
+	mm_lock(mm, actor);
+	if (file < mm->n_pfiles && mm->pfile[file].slots > 0) {
+		pf = &mm->pfile[file];
+		status = pf->used > 0 ? FW_E_BUSY : FW_OK;
+		if (status == FW_OK)
+			pfile_end(mm, pf);
 	}
 	mm_unlock(mm);
 	return status;
@@ -114,7 +165,7 @@ uint64_t pfile_slots(const struct fw_mm *mm)
 	unsigned i;
 
 	for (i = 0; i < mm->n_pfiles; i++)
-		n += mm->pfile[i].slots - 1;
+		n += mm->pfile[i].slots - (mm->pfile[i].slots > 0);
 	return n;
 }
 
@@ -193,16 +244,34 @@ static unsigned slot_search(const struct fw_pfile *pf, unsigned n,
 	return best;
 }
 
+/* The file with the most free slots of those not tried yet, so that files
+ * fill, and are read and written, evenly. Its number, or 16. */
+static unsigned pfile_emptiest(const struct fw_mm *mm, unsigned tried)
+{
+	unsigned best = FW_MAX_PAGE_FILES, i;
+	uint64_t most = 0;
+
+	for (i = 0; i < mm->n_pfiles; i++) {
+		const struct fw_pfile *pf = &mm->pfile[i];
+		uint64_t room = pf->usable - pf->used;
+
+		if ((tried >> i & 1) || room <= most)
+			continue;
+		most = room;
+		best = i;
+	}
+	return best;
+}
+
 unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
 		    uint64_t *ret_slot)
 {
-	unsigned i, k, got;
+	unsigned i, k, got, tried = 0;
 
-	for (i = 0; i < mm->n_pfiles; i++) {
+	while ((i = pfile_emptiest(mm, tried)) < FW_MAX_PAGE_FILES) {
 		struct fw_pfile *pf = &mm->pfile[i];
 
-		if (pf->used >= pf->usable)
-			continue;
+		tried |= 1u << i;
 		got = slot_search(pf, n, ret_slot);
 		for (k = 0; k < got; k++) {
 			uint64_t s = *ret_slot + k;

@@ -46,6 +46,7 @@ struct fw_plan {
 	bool guard;	/* a guard page, or a stack that is full */
 	bool did_io;
 	bool single;	/* a cluster failed to be read: one page only */
+	bool last;	/* a read may take one of the last frames */
 	enum plan_what what;
 	/* FW_STEP_WAIT */
 	uint32_t *wait_word;
@@ -83,6 +84,10 @@ struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
 unsigned plan_room(struct fw_plan *p, unsigned n);
 /* The priority of the pages that this fault brings. */
 unsigned plan_prio(const struct fw_plan *p);
+/* The same for n pages that are read. When all memory is full, a page that is
+ * somewhere else must not be lost for the lack of one frame: it may have one
+ * of the last, and gives back the slot it was in, to which another goes. */
+unsigned plan_room_read(struct fw_plan *p, unsigned n);
 void plan_window(struct fw_plan *p, fw_vpn lo, unsigned n, enum fw_kind kind);
 /* Makes one page valid: its frame becomes active with one share more. */
 void plan_map(struct fw_plan *p, fw_pte *pte, fw_pte *loc, bool proto,

@@ -230,6 +230,9 @@ enum fw_status fw_frame_retire(struct fw_mm *mm, struct fw_actor *actor,
  * encodable one are never used). FW_E_LIMIT for the 17th. */
 enum fw_status fw_page_file_add(struct fw_mm *mm, struct fw_actor *actor,
 				uint64_t slots, unsigned *ret_file);
+/* Its number is free again. FW_E_BUSY: there are pages in it. */
+enum fw_status fw_page_file_remove(struct fw_mm *mm, struct fw_actor *actor,
+				   unsigned file);
 
 /* ---- memory for the port's shared records ----------------------------- */
 

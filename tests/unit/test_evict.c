@@ -5,6 +5,8 @@
  */
 #include "machine.h"
 
+#include "mm/mm.h"
+
 static struct rig r;
 
 TEST(more_pages_than_frames, "A04 A07 A08 B32 B33 B34")
@@ -261,7 +263,7 @@ TEST(every_io_fails_once, "B03 B34 A22")
 
 /* ---- the ends of memory ------------------------------------------------- */
 
-TEST(memory_and_page_file_are_full, "A22 B03")
+TEST(memory_and_page_file_are_full, "A04 A22 B03")
 {
 	uint64_t done = 0, page[PAGE / 8];
 
@@ -277,21 +279,108 @@ TEST(memory_and_page_file_are_full, "A22 B03")
 	is_kind(r.cpu->last.kind, FW_KIND_NOMEM);
 	ok(done > 400, "but only after %d pages", (int)done);
 	rig_verify(&r);
-	/* Each refusal comes after some waiting: so not all of them. */
-	for (uint64_t i = 0; i < done; i += done / 12) {
-		uint64_t got[PAGE / 8];
-
-		pattern(page, i);
-		if (soft_read(r.cpu, BASE + i * PAGE, got, PAGE))
-			is_mem(got, page, PAGE, "page %d", (int)i);
-		else
-			is_kind(r.cpu->last.kind, FW_KIND_NOMEM);
-	}
+	is_u64(totals(&r).slots_used, totals(&r).slots, "no slot is left");
+	/* What is in the page file can be had all the same, again and again:
+	 * a page goes there for each that comes. */
+	for (unsigned round = 0; round < 3; round++)
+		is_u64(wrong_pages(r.cpu, BASE, done, 0), 0, "all are there");
+	is_u64(totals(&r).kind_count[FW_KIND_NOMEM], 1, "refused once");
+	rig_verify(&r);
 	fw_unmap(r.s->mm, r.cpu->actor, r.cpu->space, BASE, 100 * PAGE);
 	is_u64(wrong_pages(r.cpu, BASE + 100 * PAGE, done - 100, 100), 0,
 	       "with some room none of them is lost");
 	ok(put_pages(r.cpu, BASE + 4000 * PAGE, 50, 9), "there is room again");
 	is_u64(wrong_pages(r.cpu, BASE + 4000 * PAGE, 50, 9), 0, "for others");
+	rig_end(&r);
+}
+
+/* The same with code to be read from its file as well. */
+TEST(a_file_is_read_when_all_is_full, "A22 B36")
+{
+	static uint8_t data[64 * 4096];
+	struct fw_section *file;
+	uint64_t cookie, done = 0;
+
+	for (unsigned i = 0; i < 64; i++)
+		pattern(data + i * PAGE, 1 + i);
+	r = rig_start(400, 1, 256);
+	file = soft_file(r.s, data, sizeof(data), &cookie);
+	soft_map_view(r.cpu, 2 * BASE, 64, RW, FW_VAD_PRIVATE_VIEW, file, 0,
+		      cookie);
+	must(map_flags(&r, BASE, 5000, RW,
+		       FW_VADF_NORESERVE | FW_VADF_RANDOM) == FW_OK,
+	     "map");
+	while (done < 5000 && put_pages(r.cpu, BASE + done * PAGE, 1, done))
+		done++;
+	is_kind(r.cpu->last.kind, FW_KIND_NOMEM);
+	for (unsigned round = 0; round < 2; round++) {
+		is_u64(wrong_pages(r.cpu, 2 * BASE, 64, 1), 0, "the file");
+		is_u64(wrong_pages(r.cpu, BASE, done, 0), 0, "the others");
+	}
+	rig_end(&r);
+}
+
+TEST(sixteen_page_files, "B24 B26 B27 B28")
+{
+	unsigned file = 99;
+	uint64_t least = UINT64_MAX, most = 0;
+
+	r = rig_start(4096, 16, 256);
+	is_u64(fw_page_file_add(r.s->mm, r.s->keeper, 64, &file), FW_E_LIMIT,
+	       "the 17th");
+	is_u64(file, 99, "no number");
+	map_single(&r, BASE, 1600);
+	put_pages(r.cpu, BASE, 1600, 1);
+	trim_all(&r, r.cpu);
+	write_all(&r);
+	for (unsigned i = 0; i < 16; i++) {
+		uint64_t used = r.s->mm->pfile[i].used;
+
+		least = used < least ? used : least;
+		most = used > most ? used : most;
+	}
+	ok(least > 0 && most - least <= 64, "filled evenly: %d to %d",
+	   (int)least, (int)most);
+	flush_standby(&r);
+	is_u64(wrong_pages(r.cpu, BASE, 1600, 1), 0, "read back");
+	is_u64(fw_page_file_remove(r.s->mm, r.s->keeper, 7), FW_E_BUSY,
+	       "in use");
+	is_u64(fw_page_file_remove(r.s->mm, r.s->keeper, 16), FW_E_NOENT,
+	       "no such file");
+	fw_unmap(r.s->mm, r.cpu->actor, r.cpu->space, BASE, 1600 * PAGE);
+	is_u64(fw_page_file_remove(r.s->mm, r.s->keeper, 7), FW_OK, "unused");
+	is_u64(fw_page_file_remove(r.s->mm, r.s->keeper, 7), FW_E_NOENT,
+	       "gone");
+	rig_verify(&r);
+	map_single(&r, BASE, 800);
+	put_pages(r.cpu, BASE, 800, 2);
+	trim_all(&r, r.cpu);
+	write_all(&r);
+	is_u64(r.s->mm->pfile[7].used, 0, "nothing goes there");
+	is_u64(fw_page_file_add(r.s->mm, r.s->keeper, 256, &file), FW_OK,
+	       "its place is free");
+	is_u64(file, 7, "and its number");
+	rig_end(&r);
+}
+
+/* Every slot of a file is used; slot 0 is not, which the port checks. */
+TEST(all_slots_but_the_first, "B26 B28")
+{
+	/* flush_standby() uses 40 more. */
+	r = rig_start(400, 1, 129 + 40);
+	map_single(&r, BASE, 128);
+	put_pages(r.cpu, BASE, 128, 1);
+	trim_all(&r, r.cpu);
+	write_all(&r);
+	is_u64(totals(&r).slots_used, 128, "a slot each");
+	flush_standby(&r);
+	is_u64(wrong_pages(r.cpu, BASE, 128, 1), 0, "read back");
+	map_single(&r, 2 * BASE, 40);
+	put_pages(r.cpu, 2 * BASE, 40, 7);
+	trim_all(&r, r.cpu);
+	write_all(&r);
+	is_u64(totals(&r).slots_used, 168, "all are used");
+	ok(slot_is_used(r.s->mm, 0, 168), "the last one");
 	rig_end(&r);
 }
 

@@ -329,7 +329,7 @@ TEST(whose_priority_counts, "B32")
 	touch(r.cpu, at + 2 * PAGE, FW_ACC_READ);
 	is_u64(frame_prio(frame_of(r.cpu, at + 2 * PAGE)), 6, "raised");
 	touch(other, at + 2 * PAGE, FW_ACC_READ);
-	is_u64(frame_prio(frame_of(other, at + 2 * PAGE)), 6, "and not lowered");
+	is_u64(frame_prio(frame_of(other, at + 2 * PAGE)), 6, "and kept");
 	soft_cpu_exit(other);
 	rig_end(&r);
 }
