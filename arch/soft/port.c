@@ -40,18 +40,27 @@ static enum fw_status begin_io(struct soft *s, enum soft_io io, uint64_t where,
 	return s->io_hook ? s->io_hook(s->io_arg, io, where, n) : FW_OK;
 }
 
-static struct soft_store *store_of(struct soft *s, unsigned file,
-				   uint64_t slot, unsigned n)
+static struct fw_store *store_of(struct soft *s, unsigned file, uint64_t slot,
+				 unsigned n)
 {
-	struct soft_store *store;
+	struct fw_store *store;
 
-	want(file < FW_MAX_PAGE_FILES, "no such page file", __LINE__);
-	store = &s->stores[file];
-	want(n >= 1 && n <= 64, "a cluster is 1 to 64 pages", __LINE__);
+	want(file < FW_MAX_PAGE_FILES && s->stores[file], "no such page file",
+	     __LINE__);
+	store = s->stores[file];
+	want(n >= 1 && n <= FW_STORE_MAX, "a cluster is 1 to 64 pages",
+	     __LINE__);
 	want(slot > 0, "slot 0 is never used", __LINE__);
 	want(slot < store->slots && n <= store->slots - slot,
 	     "slots beyond the end of the page file", __LINE__);
 	return store;
+}
+
+static void pages_of(struct fw_mm *mm, const fw_pfn *pfn, unsigned n,
+		     void **ret_page)
+{
+	for (unsigned i = 0; i < n; i++)
+		ret_page[i] = fw_frame_data(mm, pfn[i]);
 }
 
 /* What a failed read leaves behind: nothing that may be relied on. */
@@ -65,37 +74,30 @@ enum fw_status fwp_store_read(struct fw_mm *mm, unsigned file, uint64_t slot,
 			      const fw_pfn *pfn, unsigned n)
 {
 	struct soft *s = soft_machine();
-	struct soft_store *store = store_of(s, file, slot, n);
+	struct fw_store *store = store_of(s, file, slot, n);
 	enum fw_status status = begin_io(s, SOFT_STORE_READ, slot, n);
+	void *page[FW_STORE_MAX];
 
-	if (status != FW_OK) {
+	pages_of(mm, pfn, n, page);
+	if (status == FW_OK)
+		status = store_read(store, slot, page, n);
+	want(status != FW_E_INVAL, "a slot is read that was never written",
+	     __LINE__);
+	if (status != FW_OK)
 		spoil(mm, pfn, n);
-		return status;
-	}
-	for (unsigned i = 0; i < n; i++) {
-		want(store->written[slot + i], "a slot is read that was never "
-					       "written", __LINE__);
-		memcpy(fw_frame_data(mm, pfn[i]),
-		       store->data + (slot + i) * FW_PAGE_SIZE, FW_PAGE_SIZE);
-	}
-	return FW_OK;
+	return status;
 }
 
 enum fw_status fwp_store_write(struct fw_mm *mm, unsigned file, uint64_t slot,
 			       const fw_pfn *pfn, unsigned n)
 {
 	struct soft *s = soft_machine();
-	struct soft_store *store = store_of(s, file, slot, n);
+	struct fw_store *store = store_of(s, file, slot, n);
 	enum fw_status status = begin_io(s, SOFT_STORE_WRITE, slot, n);
+	void *page[FW_STORE_MAX];
 
-	if (status != FW_OK)
-		return status;
-	for (unsigned i = 0; i < n; i++) {
-		memcpy(store->data + (slot + i) * FW_PAGE_SIZE,
-		       fw_frame_data(mm, pfn[i]), FW_PAGE_SIZE);
-		store->written[slot + i] = 1;
-	}
-	return FW_OK;
+	pages_of(mm, pfn, n, page);
+	return status == FW_OK ? store_write(store, slot, page, n) : status;
 }
 
 enum fw_status fwp_section_read(struct fw_section *section, uint64_t cookie,

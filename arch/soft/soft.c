@@ -32,16 +32,21 @@ static void must_be_ok(enum fw_status status, int line)
 		fwp_panic(fw_status_text(status), __FILE__, line);
 }
 
-static void add_store(struct soft *s, uint64_t slots)
+static void add_store(struct soft *s, struct fw_store *store, uint64_t slots)
 {
-	struct soft_store *store;
 	unsigned file;
 
+	if (!store)
+		store = store_ram_open(slots);
+	if (!store || store->slots < slots)
+		fwp_panic("no room for a page file", __FILE__, __LINE__);
 	must_be_ok(fw_page_file_add(s->mm, s->keeper, slots, &file), __LINE__);
-	store = &s->stores[file];
-	store->slots = slots;
-	store->data = reserve(slots * FW_PAGE_SIZE);
-	store->written = reserve(slots);
+	s->stores[file] = store;
+}
+
+void soft_switch(struct soft *s)
+{
+	machine = s;
 }
 
 struct soft *soft_create(const struct soft_config *config)
@@ -57,8 +62,8 @@ struct soft *soft_create(const struct soft_config *config)
 	};
 	struct soft *s = calloc(1, sizeof(*s));
 
-	if (!s || machine)
-		fwp_panic("one machine at a time", __FILE__, __LINE__);
+	if (!s)
+		fwp_panic("no memory for the machine", __FILE__, __LINE__);
 	machine = s;
 	s->ram_bytes = config->nframes * FW_PAGE_SIZE;
 	s->ram = reserve(s->ram_bytes);
@@ -69,25 +74,20 @@ struct soft *soft_create(const struct soft_config *config)
 	must_be_ok(fw_mm_init(s->ram, &core, &s->mm), __LINE__);
 	must_be_ok(fw_actor_create(s->mm, NULL, &s->keeper), __LINE__);
 	for (uint32_t i = 0; i < config->page_files; i++)
-		add_store(s, config->slots);
+		add_store(s, config->stores[i], config->slots);
 	return s;
 }
 
 void soft_destroy(struct soft *s)
 {
-	for (unsigned i = 0; i < FW_MAX_PAGE_FILES; i++) {
-		struct soft_store *store = &s->stores[i];
-
-		if (!store->data)
-			continue;
-		munmap(store->data, store->slots * FW_PAGE_SIZE);
-		munmap(store->written, store->slots);
-	}
+	for (unsigned i = 0; i < FW_MAX_PAGE_FILES; i++)
+		store_close(s->stores[i]);
 	munmap(s->ram, s->ram_bytes);
 	pthread_mutex_destroy(&s->keeper_lock);
 	pthread_mutex_destroy(&s->cpus_lock);
+	if (machine == s)
+		machine = NULL;
 	free(s);
-	machine = NULL;
 }
 
 struct fw_section *soft_file(struct soft *s, void *data, uint64_t size,

@@ -4,8 +4,9 @@
  *
  * A machine is RAM, page files and files in plain memory, and CPUs whose
  * every access goes through the software TLB and walker; a page fault calls
- * the core as a trap handler would, and the access is made again. There is
- * one machine at a time per process. Threads may each drive CPUs of it.
+ * the core as a trap handler would, and the access is made again. A process
+ * works on one machine at a time (soft_switch). Threads may each drive CPUs of
+ * it.
  *
  * It also distrusts the core: a call made under a lock that its contract
  * forbids, a slot read that was never written, a flush without the space lock
@@ -20,6 +21,8 @@
 #include <faultwise/kernel.h>
 #include <faultwise/mm.h>
 #include <faultwise/mmu.h>
+
+#include "store/store.h"
 
 #include <pthread.h>
 
@@ -41,15 +44,10 @@ struct soft_config {
 	uint32_t nframes;	/* of RAM; the managed ones are fewer */
 	uint32_t page_files;	/* 0..16 */
 	uint64_t slots;		/* of each */
+	struct fw_store *stores[FW_MAX_PAGE_FILES]; /* NULL: in memory */
 	fw_vpn user_min, user_top; /* 0: pages 1 to 2^35 */
 	uint32_t policy;	/* enum fw_policy_id */
 	uint32_t page_frames;	/* see struct fw_mm_config */
-};
-
-struct soft_store {
-	uint8_t *data;
-	uint8_t *written; /* per slot: holds something */
-	uint64_t slots;
 };
 
 struct soft_file {
@@ -69,7 +67,7 @@ struct soft {
 	pthread_mutex_t keeper_lock;
 	pthread_mutex_t cpus_lock;
 	struct soft_cpu *cpus[SOFT_CPUS];
-	struct soft_store stores[FW_MAX_PAGE_FILES];
+	struct fw_store *stores[FW_MAX_PAGE_FILES];
 	struct soft_file files[SOFT_FILES]; /* by cookie - 1 */
 	uint32_t dead[SOFT_DEAD]; /* ids of the last actors that died */
 	uint32_t n_dead;
@@ -91,8 +89,12 @@ struct soft {
 	uint64_t flushes, kicks, asked_trims, views_gone, waits;
 };
 
-/* Ends the process with a message when there is no memory for it. */
+/* Ends the process with a message when there is no memory for it. The new
+ * machine is the one that is switched to. Stores given to it become its own:
+ * each has at least config->slots slots. */
 struct soft *soft_create(const struct soft_config *config);
+/* From here on the process works on this machine. */
+void soft_switch(struct soft *s);
 /* Frees the machine, not what its files hold. CPUs must have been freed. */
 void soft_destroy(struct soft *s);
 /* The machine that there is, or NULL. */

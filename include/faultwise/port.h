@@ -57,7 +57,10 @@ void fwp_wake(uint32_t *word); /* wakes all waiters; does not block */
 /*
  * Reads or writes `n` pages (1..64) of page file `file`, from slot `slot` on,
  * into or from the frames pfn[0..n). Blocks; called without locks. FW_OK, or
- * FW_E_IO (contents of the frames are then unspecified).
+ * FW_E_IO, or for a write FW_E_FULL: contents of the frames or slots are then
+ * unspecified. A page whose write failed stays modified, and its slot is free
+ * again; one whose read failed stays in its slot, and everybody who waited for
+ * it gets an in-page error (or reads it again himself).
  */
 enum fw_status fwp_store_read(struct fw_mm *mm, unsigned file, uint64_t slot,
 			      const fw_pfn *pfn, unsigned n);
