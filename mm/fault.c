@@ -357,7 +357,10 @@ static enum fw_step fault_wait(struct fw_plan *p)
 	p->f->collisions++;
 	if (!mm_wait(p->mm, p->wait_word, p->wait_seen, p->wait_owner))
 		actor_reap_id(p->mm, p->actor, p->wait_owner);
-	return FW_STEP_AGAIN;
+	if (!read_failed(p))
+		return FW_STEP_AGAIN;
+	p->f->kind = p->f->status == FW_E_EOF ? FW_KIND_EOF : FW_KIND_IOERR;
+	return FW_STEP_DONE;
 }
 
 /* Frames are short. False: and stay so. */
@@ -423,6 +426,7 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	p.space = space;
 	p.f = f;
 	f->n = f->collisions = f->io_pages = f->trimmed = 0;
+	f->status = FW_OK;
 	if (!plan_place(&p, f->addr)) {
 		f->window = p.vpn;
 		fault_count(&p);

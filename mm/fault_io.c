@@ -127,6 +127,8 @@ static unsigned file_run(const struct fw_plan *p, uint64_t page,
 		end = view_end;
 	if (block < p->vad->page)
 		block = p->vad->page;
+	if (p->vad->section->image)
+		image_clip(p->vad->section, page, &block, &end);
 	if (!p->single && !(p->vad->flags & FW_VADF_RANDOM)) {
 		while (lo > block &&
 		       pte_is_pointer((mid - (page - lo) - 1)->pte))
@@ -173,14 +175,51 @@ enum fw_step fault_read_file(struct fw_plan *p)
 	return FW_STEP_READ;
 }
 
-/* Ends the read: the first `good` frames have content. */
-static void read_finish(struct fw_plan *p, unsigned good)
+/*
+ * What could not be read is an in-page error of the one who read, and of each
+ * who waited for it: for his address and his access. It is noted beside the
+ * word they wait on; a note that is overwritten costs them a read of their own.
+ */
+static void read_note_error(struct fw_plan *p, enum fw_status status)
+{
+	struct fw_mm *mm = p->mm;
+	uint32_t *word = frame_wait_word(mm, p->pfn[0]);
+	struct read_error *e = &mm->read_error[word - mm->wait];
+
+	e->loc = frame_at(mm, p->pfn[0])->pte;
+	e->space = p->section ? p->space : NULL;
+	e->word = *word + 1;
+	e->status = status;
+}
+
+/* Whether the read that was waited for, of the page at p->loc, failed. */
+bool read_failed(const struct fw_plan *p)
+{
+	struct fw_mm *mm = p->mm;
+	const struct read_error *e = &mm->read_error[p->wait_word - mm->wait];
+	bool failed;
+
+	mm_lock(mm, p->actor);
+	failed = e->loc == p->loc && (!e->space || e->space == p->space) &&
+		 e->word - p->wait_seen - 1 < UINT32_MAX / 2;
+	if (failed)
+		p->f->status = e->status;
+	mm_unlock(mm);
+	return failed;
+}
+
+/* Ends the read: the first `good` frames have content. `status`: what those
+ * who wait are to be told. */
+static void read_finish(struct fw_plan *p, unsigned good,
+			enum fw_status status)
 {
 	struct fw_mm *mm = p->mm;
 	bool sweep = false;
 	unsigned i;
 
 	mm_lock(mm, p->actor);
+	if (status != FW_OK)
+		read_note_error(p, status);
 	for (i = 0; i < p->n_read; i++)
 		frame_read_done(mm, frame_at(mm, p->pfn[i]), i < good);
 	actor_unhold(mm, p->actor);
@@ -215,32 +254,48 @@ static bool read_matters(struct fw_plan *p)
 	return same;
 }
 
+/* From the file or the page file; no locks. */
+static enum fw_status read_pages(struct fw_plan *p, unsigned *ret_good)
+{
+	struct fw_section *s = p->section;
+	enum fw_status status;
+
+	if (!s)
+		return fwp_store_read(p->mm, p->file, p->slot, p->pfn,
+				      p->n_read);
+	if (!s->image)
+		return fwp_section_read(s, p->cookie, p->page, p->pfn,
+					p->n_read, ret_good);
+	status = fwp_section_read(s, p->cookie, image_file_page(s, p->page),
+				  p->pfn, p->n_read, ret_good);
+	if (status == FW_OK)
+		image_zero_tail(p->mm, s, p->page, p->pfn, p->n_read);
+	return status;
+}
+
 enum fw_step fault_read(struct fw_plan *p)
 {
-	enum fw_status status;
 	unsigned good = p->n_read;
+	enum fw_status status = read_pages(p, &good);
+	bool final;
 
-	if (p->section)
-		status = fwp_section_read(p->section, p->cookie, p->page,
-					  p->pfn, p->n_read, &good);
-	else
-		status = fwp_store_read(p->mm, p->file, p->slot, p->pfn,
-					p->n_read);
 	FW_ASSERT(good <= p->n_read);
 	if (status != FW_OK)
 		good = 0;
-	read_finish(p, good);
+	/* Only the page that was asked for may fail the fault. */
+	final = status != FW_OK && p->n_read == 1 && read_matters(p);
+	read_finish(p, good, final ? status : FW_OK);
 	p->did_io = true;
 	p->f->io_pages += good;
 	if (status == FW_OK) {
 		if (!p->section || p->fault_page - p->page < good)
 			return FW_STEP_AGAIN;
 		status = FW_E_EOF;
-	} else if (p->n_read > 1 || !read_matters(p)) {
-		/* Only the page that was asked for may fail the fault. */
+	} else if (!final) {
 		p->single = true;
 		return FW_STEP_AGAIN;
 	}
+	p->f->status = status;
 	p->f->kind = status == FW_E_EOF ? FW_KIND_EOF : FW_KIND_IOERR;
 	return FW_STEP_DONE;
 }

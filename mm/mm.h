@@ -102,6 +102,20 @@ struct fw_proto {
 } __attribute__((aligned(16)));
 _Static_assert(sizeof(struct fw_proto) == 16, "a prototype is 16 bytes");
 
+/* The segments of an image section; see image.c. (C) */
+struct fw_image {
+	uint64_t n;
+	struct fw_segment segment[];
+};
+
+/* A page that could not be read, and what became of it; see fault_io.c. (n) */
+struct read_error {
+	const fw_pte *loc;
+	const struct fw_space *space; /* NULL: of a page file */
+	uint32_t word;	/* the wait word when its read had ended */
+	uint32_t status;
+};
+
 #define PROTO_CHUNK 256 /* prototypes of a section in one frame */
 
 struct fw_section {
@@ -116,6 +130,7 @@ struct fw_section {
 	uint32_t pad;
 	uint64_t dirty;	 /* (M) frames whose content its file has not yet */
 	uint64_t taken_down; /* (M) chunks freed so far, when refs == 0 */
+	struct fw_image *image; /* (C) image sections: what they are made of */
 } __attribute__((aligned(128))); /* PTE_SECTION_UNIT */
 
 /* One page file; see pfile.c. */
@@ -192,6 +207,7 @@ struct fw_mm {
 				  * when one died there: only wakes in vain */
 	uint32_t starved;	 /* (n) see reclaim.c */
 	struct fw_pfile pfile[FW_MAX_PAGE_FILES];
+	struct read_error read_error[WAIT_WORDS]; /* (n) by wait word */
 	uint32_t wait[WAIT_WORDS]; /* (n) by PFN: change when a read ends */
 	/* Statistics (n). */
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
@@ -518,8 +534,30 @@ void section_dirtied(struct fw_mm *mm, struct fw_section *s, int64_t delta);
 void section_get(struct fw_mm *mm, struct fw_section *s);
 /* Returns true when section_sweep() should be called, without locks. */
 bool section_put(struct fw_mm *mm, struct fw_section *s);
+struct fw_section *section_lookup(struct fw_mm *mm,
+				  const struct fw_section_key *key, bool image);
+struct fw_section *section_make(struct fw_mm *mm,
+				const struct fw_section_key *key,
+				uint64_t pages);
 /* Takes down sections without references. No locks. */
 void section_sweep(struct fw_mm *mm, const struct fw_actor *actor);
+
+/* ---- image.c ------------------------------------------------------------- */
+
+/* The segment of a page of an image section, or NULL. */
+const struct fw_segment *image_segment(const struct fw_section *s,
+				       uint64_t page);
+/* What the prototype of a page of an image says at first. */
+fw_pte image_proto(const struct fw_mm *mm, const struct fw_section *s,
+		   uint64_t page);
+/* Shortens [low, high) to what lies in the file with `page`. */
+void image_clip(const struct fw_section *s, uint64_t page, uint64_t *low,
+		uint64_t *high);
+uint64_t image_file_page(const struct fw_section *s, uint64_t page);
+/* What is not the segment's, in pages that have been read, becomes zero. */
+void image_zero_tail(struct fw_mm *mm, const struct fw_section *s,
+		     uint64_t page, const fw_pfn *pfn, unsigned n);
+void image_free(struct fw_mm *mm, struct fw_image *image);
 
 /* ---- pfile.c ------------------------------------------------------------- */
 

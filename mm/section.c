@@ -34,9 +34,11 @@ static bool section_chunk_init(struct fw_mm *mm, struct fw_section *s,
 	if (!chunk)
 		return false;
 	pool_set_note(mm, chunk, number);
-	if (s->is_file)
-		for (i = 0; i < PROTO_CHUNK; i++)
-			chunk[i].pte = pte_make_file(mm, s, FW_PROT_R);
+	for (i = 0; i < PROTO_CHUNK && s->is_file; i++)
+		chunk[i].pte = s->image ?
+				       image_proto(mm, s, number * PROTO_CHUNK +
+								  i) :
+				       pte_make_file(mm, s, FW_PROT_R);
 	*ret = chunk;
 	return true;
 }
@@ -102,20 +104,21 @@ void section_dirtied(struct fw_mm *mm, struct fw_section *s, int64_t delta)
 	FW_SET(mm, s->dirty, s->dirty + (uint64_t)delta);
 }
 
-static struct fw_section *section_lookup(struct fw_mm *mm,
-					 const struct fw_section_key *key)
+struct fw_section *section_lookup(struct fw_mm *mm,
+				  const struct fw_section_key *key, bool image)
 {
 	struct fw_section *s = mm->bucket[section_hash(key)];
 
 	while (s && (s->key.dev != key->dev || s->key.ino != key->ino ||
-		     s->key.version != key->version))
+		     s->key.version != key->version ||
+		     (s->image != NULL) != image))
 		s = s->hash_next;
 	return s;
 }
 
-static struct fw_section *section_make(struct fw_mm *mm,
-				       const struct fw_section_key *key,
-				       uint64_t pages)
+struct fw_section *section_make(struct fw_mm *mm,
+				const struct fw_section_key *key,
+				uint64_t pages)
 {
 	struct fw_section *s = pool_alloc(mm, sizeof(*s));
 
@@ -151,7 +154,7 @@ enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
 		return FW_E_INVAL;
 	mm_lock(mm, actor);
 	if (key)
-		s = section_lookup(mm, key);
+		s = section_lookup(mm, key, false);
 	if (s) {
 		FW_ADD(mm, s->refs, 1);
 		if (pages > s->pages)
@@ -317,6 +320,8 @@ static void section_end(struct fw_mm *mm, struct fw_section *s)
 	if (s->next)
 		FW_SET(mm, s->next->prev, s->prev);
 	FW_SUB(mm, mm->n_sections, 1);
+	if (s->image)
+		image_free(mm, s->image);
 	pool_free(mm, s, sizeof(*s));
 }
 

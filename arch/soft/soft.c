@@ -93,7 +93,15 @@ void soft_destroy(struct soft *s)
 struct fw_section *soft_file(struct soft *s, void *data, uint64_t size,
 			     uint64_t *ret_cookie)
 {
+	return soft_image(s, data, size, NULL, 0, ret_cookie);
+}
+
+struct fw_section *soft_image(struct soft *s, void *data, uint64_t size,
+			      const struct fw_segment *segment, unsigned n,
+			      uint64_t *ret_cookie)
+{
 	struct fw_section_key key = {.dev = 1};
+	struct fw_section **made;
 	uint64_t i = 0;
 
 	while (i < SOFT_FILES && s->files[i].data)
@@ -101,10 +109,17 @@ struct fw_section *soft_file(struct soft *s, void *data, uint64_t size,
 	if (i == SOFT_FILES)
 		fwp_panic("too many files", __FILE__, __LINE__);
 	key.ino = i + 1;
-	must_be_ok(fw_section_create(s->mm, s->keeper, &key,
-				     (size + FW_PAGE_MASK) >> FW_PAGE_SHIFT,
-				     &s->files[i].section),
-		   __LINE__);
+	made = &s->files[i].section;
+	if (n > 0)
+		must_be_ok(fw_image_create(s->mm, s->keeper, &key, segment, n,
+					   made),
+			   __LINE__);
+	else
+		must_be_ok(fw_section_create(s->mm, s->keeper, &key,
+					     (size + FW_PAGE_MASK) >>
+						     FW_PAGE_SHIFT,
+					     made),
+			   __LINE__);
 	s->files[i].data = data;
 	s->files[i].size = size;
 	*ret_cookie = i + 1;

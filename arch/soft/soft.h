@@ -104,6 +104,10 @@ struct soft *soft_machine(void);
  * a view of it must be mapped with. */
 struct fw_section *soft_file(struct soft *s, void *data, uint64_t size,
 			     uint64_t *ret_cookie);
+/* The same as an image of n segments. */
+struct fw_section *soft_image(struct soft *s, void *data, uint64_t size,
+			      const struct fw_segment *segment, unsigned n,
+			      uint64_t *ret_cookie);
 /* The actor's thread is gone; its locks were marked by soft_locks_die(). */
 void soft_actor_died(struct soft *s, struct fw_actor *actor);
 /* Writes modified pages out and zeroes frames until nothing is wanted. */

@@ -493,6 +493,32 @@ enum fw_status fw_hold(struct fw_mm *mm, struct fw_actor *actor,
 uint64_t fw_release(struct fw_mm *mm, struct fw_actor *actor,
 		    struct fw_section *section, uint64_t page, uint64_t n);
 
+/* A segment of a program's image. */
+struct fw_segment {
+	uint64_t page, pages; /* of the section; ascending, > 0 */
+	uint64_t file_page;   /* the file's page that is at `page` */
+	uint64_t bytes;	      /* that come from the file; the rest is zero */
+	uint8_t prot;	      /* enum fw_prot */
+	uint8_t shared;	      /* 1: what is written is seen by all views, and
+			       * goes to the page file; 0: copy on write */
+	uint8_t pad[6];
+};
+/*
+ * A program file as its segments are to be in memory; never the file's data
+ * section, with which it shares no pages. An image with this key that exists
+ * is returned (its segments stay as they are), else made from at most about
+ * 100 segments. Read by fwp_section_read, which is given pages of the file.
+ */
+enum fw_status fw_image_create(struct fw_mm *mm, struct fw_actor *actor,
+			       const struct fw_section_key *key,
+			       const struct fw_segment *segment, unsigned n,
+			       struct fw_section **ret);
+/* Maps all segments with their protections, page 0 at rq->start; of rq only
+ * start, section, flags, cookie and tag matter. All or nothing. */
+enum fw_status fw_image_map(struct fw_mm *mm, struct fw_actor *actor,
+			    struct fw_space *space,
+			    const struct fw_map_request *rq);
+
 /* ---- faults ----------------------------------------------------------- */
 
 /* One fault, from trap to outcome. In: addr, access. The rest is output. */
@@ -505,6 +531,8 @@ struct fw_fault {
 	uint32_t collisions; /* times it waited for another's read */
 	uint32_t io_pages; /* pages read from a store or file */
 	uint32_t trimmed; /* pages it had to trim to get frames */
+	enum fw_status status; /* FW_KIND_IOERR, _EOF: what the store or file
+				* said, to whoever read or waited for it */
 };
 
 /*

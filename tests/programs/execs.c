@@ -44,8 +44,9 @@ static int after_exec(int argc, char **argv)
 	sigset_t set;
 	size_t bytes = 0;
 
+	/* But for the pid, which may be longer another time. */
 	for (int i = 0; i < argc; i++)
-		bytes += strlen(argv[i]) + 1;
+		bytes += i == 2 ? 0 : strlen(argv[i]) + 1;
 	printf("  %d arguments, %zu bytes, pid kept %d, %u thread\n", argc,
 	       argc > 4 ? bytes : 0, atoi(argv[2]) == getpid(),
 	       threads_now());
