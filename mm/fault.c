@@ -43,7 +43,7 @@ fw_pte *plan_locate(const struct fw_plan *p, fw_vpn vpn, fw_pte *pte,
 		*ret_proto = true;
 		return &((struct fw_proto *)pte_pointer(p->mm, *pte))->pte;
 	}
-	if (*pte != 0 || !vad->section)
+	if (!pte_asks_region(*pte) || !vad->section)
 		return pte;
 	page = vad->page + (vpn - vad->start);
 	if (page >= vad->section->pages)
@@ -80,7 +80,7 @@ struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
 	fw_pte *pte = p->pte + ((int64_t)vpn - (int64_t)p->vpn);
 	unsigned i;
 
-	if (proto && p->vad->section && *pte == 0) {
+	if (proto && p->vad->section && pte_asks_region(*pte)) {
 		/* A page of the section: by its prototype's neighbours. */
 		i = (unsigned)(p->vad->page + (vpn - p->vad->start)) &
 		    FW_BLOCK_MASK;
@@ -259,7 +259,7 @@ static bool plan_prepare(struct fw_plan *p)
 		mm_checkpoint(mm);
 		frames_prime(mm, FRAMES_LAST);
 	}
-	if (*p->pte == 0 && p->vad->section) {
+	if (pte_asks_region(*p->pte) && p->vad->section) {
 		uint64_t page = p->vad->page + (p->vpn - p->vad->start);
 
 		if (!section_proto(mm, p->vad->section, page, false)) {

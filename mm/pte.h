@@ -124,6 +124,12 @@ static inline bool pte_has_slot(fw_pte p)
 	       pte_slot(p) != PTE_SLOT_VAD;
 }
 
+/* Only the region knows what the page is. */
+static inline bool pte_asks_region(fw_pte p)
+{
+	return p == 0 || (pte_is_soft(p) && pte_slot(p) == PTE_SLOT_VAD);
+}
+
 static inline bool pte_is_zero_demand(fw_pte p)
 {
 	return pte_is_soft(p) && !pte_has_slot(p);

@@ -100,9 +100,8 @@ static void space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 		   space->kind ? space->user_top : mm->kernel_low, false);
 	space_drop_vads(mm, actor, space);
 	mm_lock(mm, actor);
-	space_unshare_kernel(mm, space);
-	mm_checkpoint(mm);
 	table_prune_all(mm, space);
+	space_unshare_kernel(mm, space);
 	FW_ASSERT(space->resident == 0 && space->table_frames == 1);
 	if (space->prev)
 		FW_SET(mm, space->prev->next, space->next);

@@ -140,6 +140,8 @@ void table_prune_all(struct fw_mm *mm, struct fw_space *space)
 {
 	struct prune p = { mm, space, 0, FW_VPN_END, 0, FW_VPN_END, false };
 
+	if (space->kind == FW_SPACE_PROCESS)
+		p.end = mm->kernel_low;
 	prune_level(&p, space->root, FW_LEVELS, 0);
 }
 

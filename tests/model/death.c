@@ -441,6 +441,59 @@ TEST(death_in_exit, "C48")
 	die_everywhere(&(struct scenario){NULL, leave, 0, N_PRIVATE});
 }
 
+/* A guard page in the middle of a region, and in a stack. */
+static void guard_pages(struct world *w)
+{
+	struct fw_map_request rq = {.start = FREE_AT + 64 * PAGE,
+				    .len = 16 * PAGE,
+				    .kind = FW_VAD_PRIVATE,
+				    .prot = RW,
+				    .max_prot = RW,
+				    .flags = FW_VADF_STACK | FW_VADF_GUARD};
+	fw_addr top = rq.start + rq.len;
+
+	WANT(fw_set_flags(AT(w), BASE, 4 * PAGE, FW_VADF_GUARD, 0));
+	is_kind(touch(w->victim, BASE + PAGE, FW_ACC_READ), FW_KIND_GUARD);
+	is_kind(touch(w->victim, BASE + 2 * PAGE, FW_ACC_READ),
+		FW_KIND_GUARD);
+	WANT(fw_set_flags(AT(w), BASE, 4 * PAGE, 0, FW_VADF_GUARD));
+	WANT(fw_map(w->r.s->mm, w->victim->actor, w->victim->space, &rq));
+	for (uint64_t i = 1; i < 5; i++)
+		put_pages(w->victim, top - i * PAGE, 1, i);
+}
+
+TEST(death_at_guard_pages, "B13 B14")
+{
+	die_everywhere(&(struct scenario){NULL, guard_pages, 0, 4});
+}
+
+static struct fw_map_request image_view;
+
+static void make_image(struct world *w)
+{
+	static const struct fw_segment segments[] = {
+		{0, 2, 0, 4097, FW_PROT_R | FW_PROT_X, 0, {0}},
+		{2, 3, 3, 4096 + 100, RW, 0, {0}},
+	};
+
+	image_view = (struct fw_map_request){.start = FREE_AT};
+	image_view.section = soft_image(w->r.s, file_data, sizeof(file_data),
+					segments, 2, &image_view.cookie);
+}
+
+static void run_image(struct world *w)
+{
+	WANT(fw_image_map(AT(w), &image_view));
+	touch(w->victim, FREE_AT, FW_ACC_EXEC);
+	put_pages(w->victim, FREE_AT + 2 * PAGE, 3, 6000);
+	WANT(fw_unmap(AT(w), FREE_AT, 5 * PAGE));
+}
+
+TEST(death_in_an_image, "B16 B36")
+{
+	die_everywhere(&(struct scenario){make_image, run_image, 0, 0});
+}
+
 static void make_section(struct world *w)
 {
 	WANT(fw_section_create(w->r.s->mm, w->r.s->keeper, NULL, 600,

@@ -64,6 +64,18 @@ static void ready(void)
 	touch(r.cpu, BASE, FW_ACC_WRITE);
 }
 
+/* A PTE whose slot is all ones: the region says what the page is. */
+static void plant(fw_addr at)
+{
+	fw_pte *pte;
+
+	fw_space_lock(r.cpu->space, r.cpu->actor);
+	pte = table_find(r.cpu->space, vpn_of(at));
+	must(pte != NULL, "a table");
+	*pte = pte_make_slot(0, PTE_SLOT_VAD, FW_PROT_R);
+	fw_space_unlock(r.cpu->space);
+}
+
 static void page_out(uint64_t pages)
 {
 	put_pages(r.cpu, BASE, pages, 1);
@@ -100,6 +112,42 @@ TEST(row_1_in_a_mapped_file, "B47 B05 B36 B49")
 	one_fault(rq.start + 3 * PAGE, FW_ACC_READ, FW_KIND_MAPPED_FILE,
 		  FW_CLASS_HARD, 1, 1, 1);
 	is_u64(wrong_pages(r.cpu, rq.start + 3 * PAGE, 1, 9), 0, "contents");
+	rig_end(&r);
+}
+
+TEST(a_pte_that_asks_the_region, "B35 B36 B37 C24")
+{
+	struct fw_map_request rq = {.start = BASE + 32 * PAGE,
+				    .len = 8 * PAGE,
+				    .kind = FW_VAD_PRIVATE_VIEW,
+				    .prot = RW,
+				    .max_prot = RW,
+				    .flags = FW_VADF_RANDOM};
+	uint64_t vads;
+
+	ready();
+	for (unsigned i = 0; i < 8; i++)
+		pattern(file_data + i * PAGE, 20 + i);
+	rq.section = soft_file(r.s, file_data, sizeof(file_data), &rq.cookie);
+	is_u64(fw_map(r.s->mm, r.cpu->actor, r.cpu->space, &rq), FW_OK, "map");
+	plant(BASE + PAGE);
+	one_fault(BASE + PAGE, FW_ACC_READ, FW_KIND_DEMAND_ZERO,
+		  FW_CLASS_DEMAND_ZERO, 1, 1, 0);
+	touch(r.cpu, rq.start, FW_ACC_READ);
+	plant(rq.start + 2 * PAGE);
+	one_fault(rq.start + 2 * PAGE, FW_ACC_READ, FW_KIND_MAPPED_FILE,
+		  FW_CLASS_HARD, 1, 1, 1);
+	is_u64(wrong_pages(r.cpu, rq.start + 2 * PAGE, 1, 22), 0, "its file");
+	plant(rq.start + 3 * PAGE);
+	is_kind(touch(r.cpu, rq.start + 3 * PAGE, FW_ACC_WRITE),
+		FW_KIND_MAPPED_FILE);
+	ok(soft_pte(r.cpu, rq.start + 3 * PAGE) & FW_PTE_WRITE, "and copied");
+	/* No region: the same PTE is a violation. */
+	vads = r.cpu->space->n_vads;
+	plant(BASE + 20 * PAGE);
+	is_kind(touch(r.cpu, BASE + 20 * PAGE, FW_ACC_READ), FW_KIND_MAPERR);
+	is_u64(r.cpu->space->n_vads, vads, "nor does it make one");
+	*table_find(r.cpu->space, vpn_of(BASE + 20 * PAGE)) = 0;
 	rig_end(&r);
 }
 
