@@ -282,6 +282,7 @@ enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
 		return status;
 	c.child->ws_min = parent->ws_min;
 	c.child->ws_max = parent->ws_max;
+	c.child->ws_flags = parent->ws_flags & FW_WS_MAX_HARD;
 	c.child->prio = parent->prio;
 	c.child->user_top = parent->user_top;
 	c.child->trim_hand = parent->trim_hand;

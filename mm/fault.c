@@ -427,6 +427,7 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	p.f = f;
 	f->n = f->collisions = f->io_pages = f->trimmed = 0;
 	f->status = FW_OK;
+	f->distance = 0;
 	if (!plan_place(&p, f->addr)) {
 		f->window = p.vpn;
 		fault_count(&p);
@@ -434,6 +435,7 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	}
 	f->window = p.vpn;
 	space = p.space;
+	f->trimmed += wset_make_way(mm, actor, space);
 	do {
 		fw_space_lock(space, actor);
 		step = fault_attempt(&p);

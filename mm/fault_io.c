@@ -89,6 +89,7 @@ enum fw_step fault_read_slot(struct fw_plan *p)
 		return FW_STEP_FRAMES;
 	p->file = pte_file(*p->loc);
 	p->slot = pte_slot(*p->loc);
+	p->f->distance = refault_return(p->mm, p->loc, false);
 	p->section = NULL;
 	c = plan_cluster(p, p->loc, p->proto, p->vpn, &index);
 	for (i = 0; i < n; i++) {
@@ -158,6 +159,7 @@ enum fw_step fault_read_file(struct fw_plan *p)
 		if (n == 0)
 			return FW_STEP_FRAMES;
 	}
+	p->f->distance = refault_return(p->mm, p->loc, true);
 	c = plan_cluster(p, p->loc, true, p->vpn, &index);
 	index = (unsigned)p->page & FW_BLOCK_MASK;
 	for (i = 0; i < n; i++) {

@@ -98,7 +98,8 @@ struct fw_list {
 struct fw_proto {
 	fw_pte pte;
 	uint32_t refs;
-	uint32_t seen; /* scratch of verify.c */
+	uint32_t seen; /* (n) of a section: when its page left (refault.c);
+			* clone: scratch of verify.c */
 } __attribute__((aligned(16)));
 _Static_assert(sizeof(struct fw_proto) == 16, "a prototype is 16 bytes");
 
@@ -197,6 +198,7 @@ struct fw_mm {
 	struct fw_space *spaces; /* (M) */
 	struct fw_section *sections, *bucket[SECTION_BUCKETS]; /* (M) */
 	uint64_t n_spaces, n_sections, n_actors; /* (M) */
+	uint64_t ws_kept; /* (M) sum of the hard minima of spaces */
 	uint32_t next_space_id;	 /* (M) */
 	uint32_t actor_top;	 /* (M) slots ever used */
 	uint64_t committed;	 /* (M) pages charged */
@@ -212,6 +214,11 @@ struct fw_mm {
 	/* Statistics (n). */
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
 	uint64_t mapped_writes, mapped_pages, write_errors;
+	uint64_t evicted; /* pages that lost their frame: refault.c's clock */
+	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
+	uint64_t seconds, mapped_due, thrash_near, thrash_read; /* balance.c */
+	uint32_t thrash; /* percent */
+	uint32_t pad;
 	uint64_t trims, pages_trimmed, rollbacks, reaps, peak_active;
 	uint64_t oopses;
 	uint64_t moves[FRAME_STATES][FRAME_STATES];
@@ -618,11 +625,23 @@ void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good);
 /* A frame whose write ended. */
 void frame_write_done(struct fw_mm *mm, struct fw_frame *f, bool good);
 
+/* ---- refault.c ----------------------------------------------------------- */
+
+/* The page of the frame, on standby, is taken away: what it becomes. */
+fw_pte refault_leave(struct fw_mm *mm, struct fw_frame *f);
+/* The page at loc is about to be read: how many pages left since it did; 0:
+ * not known. `file`: loc is in file form, in a section's prototype. */
+uint64_t refault_return(struct fw_mm *mm, const fw_pte *loc, bool file);
+
 /* ---- wset.c, reclaim.c --------------------------------------------------- */
 
 /* Space lock held, mm lock not. */
 unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
 			   struct fw_space *space, unsigned n);
+/* Sees to it that a fault does not lift the space above its hard maximum;
+ * without locks. Returns how many pages went. */
+unsigned wset_make_way(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space);
 /* Evicts every valid page of the range; space lock held, mm lock not. */
 void evict_range_locked(struct fw_mm *mm, struct fw_actor *actor,
 			struct fw_space *space, fw_vpn start, fw_vpn end);

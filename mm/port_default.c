@@ -52,6 +52,11 @@ WEAK void fwp_kick(struct fw_mm *mm)
 	(void)mm;
 }
 
+WEAK void fwp_thrash(struct fw_mm *mm, unsigned percent)
+{
+	(void)mm, (void)percent;
+}
+
 WEAK void fwp_step(struct fw_mm *mm)
 {
 	(void)mm;

@@ -11,7 +11,8 @@
  *              age is in the frame record, see page_age() in mm.h.
  * soft         page file and slot; slot 0 is demand zero, all ones means
  *              "ask the region". All zero bits: the same as demand zero in a
- *              region without a section.
+ *              region without a section. `left` (not with 2 levels) says when
+ *              the page lost its frame.
  * transition   the frame in which the content still is, or will be
  * pointer      the prototype that says more
  * file         (in prototypes only) the section
@@ -161,6 +162,17 @@ static inline fw_pte pte_make_slot(unsigned file, uint64_t slot, unsigned prot)
 {
 	return (fw_pte)PTE_FN(soft_make)((struct PTE_FN(soft)){
 		.file = file, .slot = slot, .prot = pte_prot_field(prot) });
+}
+
+/* When the page was taken away; 0: not known. See refault.c. */
+static inline uint32_t pte_left(fw_pte p)
+{
+	return (uint32_t)PTE_FN(soft_left)(p);
+}
+
+static inline fw_pte pte_with_left(fw_pte p, uint32_t left)
+{
+	return (fw_pte)PTE_FN(soft_with_left)(p, left);
 }
 
 static inline fw_pte pte_make_transition(fw_pfn pfn, unsigned prot)

@@ -14,6 +14,7 @@
 #define SMALL_SPACE 64	 /* pages a space may keep while others have more */
 #define ROUNDS_MAX 200	 /* of trying in vain, before a need is given up */
 #define ROUNDS_IDLE 10	 /* of those in which nothing at all could be done */
+#define OVER_MAX 8	 /* times more liable above its maximum */
 #define STARVED_GAIN 4	 /* frames; see starving() */
 #define STARVED_MAX 256
 #define TOUCH_AHEAD 1024 /* frames touched ahead of their use */
@@ -162,7 +163,7 @@ bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 
 void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 {
-	uint64_t modified = mm->count[FRAME_MODIFIED];
+	uint64_t modified = mm->modified.count, mapped = mm->mapped.count;
 	uint64_t zeroed = mm->count[FRAME_ZEROED];
 	uint64_t free = mm->count[FRAME_FREE];
 	uint64_t idle = frames_idle(mm);
@@ -173,6 +174,9 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 	ret->available = idle + mm->count[FRAME_STANDBY];
 	if (idle < low * 2 && modified > mm->page_frames / 32)
 		ret->want_write = modified - mm->page_frames / 32;
+	ret->want_mapped = mapped < mm->mapped_due ? mapped : mm->mapped_due;
+	if (idle < low * 2 || mapped > mm->page_frames / 32)
+		ret->want_mapped = mapped;
 	if (zeroed < low * 2)
 		ret->want_zero = free;
 	if (mm->touched < mm->fresh + TOUCH_AHEAD)

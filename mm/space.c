@@ -110,6 +110,8 @@ static void space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 	if (space->next)
 		FW_SET(mm, space->next->prev, space->prev);
 	FW_SUB(mm, mm->n_spaces, 1);
+	if (space->ws_flags & FW_WS_MIN_HARD)
+		FW_SUB(mm, mm->ws_kept, space->ws_min);
 	if (actor && actor->forking == space)
 		FW_SET(mm, actor->forking, NULL);
 	frame_free(mm, frame_at(mm, space->root));

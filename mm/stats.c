@@ -139,6 +139,11 @@ void fw_totals(struct fw_mm *mm, struct fw_actor *actor, struct fw_totals *ret)
 	ret->mapped_writes = mm->mapped_writes;
 	ret->write_errors = mm->write_errors;
 	ret->mapped = mm->mapped.count;
+	ret->refaults = mm->refaults;
+	ret->refaults_near = mm->refaults_near;
+	for (i = 0; i < FW_DISTANCES; i++)
+		ret->refault_distance[i] = mm->refault_distance[i];
+	ret->thrash = mm->thrash;
 	ret->trims = mm->trims;
 	ret->pages_trimmed = mm->pages_trimmed;
 	ret->rollbacks = mm->rollbacks;

@@ -306,7 +306,7 @@ static void kernel_visit(struct verify *v)
 static void spaces_visit(struct verify *v)
 {
 	struct fw_space *s;
-	uint64_t n = 0;
+	uint64_t n = 0, kept = 0;
 
 	for (s = v->mm->spaces; s; s = s->next) {
 		v->space = s;
@@ -318,9 +318,12 @@ static void spaces_visit(struct verify *v)
 		expect(v, "resident pages of a space", s->resident,
 		       v->resident);
 		expect(v, "tables of a space", s->table_frames, v->tables);
+		if (s->ws_flags & FW_WS_MIN_HARD)
+			kept += s->ws_min;
 		n++;
 	}
 	expect(v, "spaces", v->mm->n_spaces, n);
+	expect(v, "hard minima of spaces", v->mm->ws_kept, kept);
 }
 
 /* ---- prototypes ---------------------------------------------------------- */

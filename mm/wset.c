@@ -117,6 +117,16 @@ static void sweep_evict(struct sweep *s)
 	mm_unlock(s->mm);
 }
 
+/* How many of n pages may go. */
+static unsigned wset_may_go(const struct fw_space *space, unsigned n)
+{
+	uint64_t above = space->resident;
+
+	if (space->ws_flags & FW_WS_MIN_HARD)
+		above -= above < space->ws_min ? above : space->ws_min;
+	return above < n ? (unsigned)above : n;
+}
+
 unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
 			   struct fw_space *space, unsigned n)
 {
@@ -125,9 +135,11 @@ unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
 	s.mm = mm;
 	s.actor = actor;
 	s.space = space;
-	s.want = n < SWEEP_BATCH ? n : SWEEP_BATCH;
+	s.want = wset_may_go(space, n < SWEEP_BATCH ? n : SWEEP_BATCH);
 	s.n = 0;
 	s.force = false;
+	if (s.want == 0)
+		return 0;
 	mm_lock(mm, actor);
 	announcers_of(mm, space, &s.who);
 	mm_unlock(mm);
@@ -167,4 +179,42 @@ unsigned fw_trim(struct fw_mm *mm, struct fw_actor *actor,
 		done += got;
 	} while (got > 0 && done < n);
 	return done;
+}
+
+unsigned wset_make_way(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space)
+{
+	uint64_t most = space->resident + FW_BLOCK_PAGES;
+
+	if (!(space->ws_flags & FW_WS_MAX_HARD) || most <= space->ws_max)
+		return 0;
+	return fw_trim(mm, actor, space, (unsigned)(most - space->ws_max));
+}
+
+enum fw_status fw_space_set_limits(struct fw_mm *mm, struct fw_actor *actor,
+				   struct fw_space *space, uint64_t min,
+				   uint64_t max, uint32_t flags)
+{
+	enum fw_status status = FW_E_LIMIT;
+	uint64_t kept, new = flags & FW_WS_MIN_HARD ? min : 0;
+	uint64_t old = 0;
+
+	if ((max > 0 && min > max) || flags > 3 ||
+	    ((flags & FW_WS_MAX_HARD) && max < FW_WS_MAX_LEAST))
+		return FW_E_INVAL;
+	mm_lock(mm, actor);
+	if (space->ws_flags & FW_WS_MIN_HARD)
+		old = space->ws_min;
+	kept = mm->ws_kept - old;
+	if (new <= mm->page_frames && kept + new <= mm->page_frames / 2) {
+		FW_SET(mm, mm->ws_kept, kept + new);
+		FW_SET(mm, space->ws_min, min);
+		FW_SET(mm, space->ws_max, max);
+		FW_SET(mm, space->ws_flags, flags);
+		status = FW_OK;
+	}
+	mm_unlock(mm);
+	if (status == FW_OK)
+		wset_make_way(mm, actor, space);
+	return status;
 }

@@ -136,23 +136,18 @@ void soft_actor_died(struct soft *s, struct fw_actor *actor)
 
 void soft_background(struct soft *s)
 {
-	struct fw_pressure p;
-	unsigned done;
+	struct fw_mm *mm = s->mm;
+	bool more;
 
+	fw_balance_second(mm);
 	pthread_mutex_lock(&s->keeper_lock);
 	do {
-		fw_pressure(s->mm, &p);
-		done = 0;
-		if (p.want_write)
-			done += fw_write_modified(
-				s->mm, s->keeper,
-				p.want_write < 64 ? (unsigned)p.want_write
-						  : 64);
-		done += fw_write_mapped(s->mm, s->keeper, 16);
-		if (p.want_zero)
-			done += fw_zero_frames(s->mm, s->keeper, 64);
-	} while (done);
+		more = fw_writer_tick(mm, s->keeper);
+		more |= fw_mapped_tick(mm, s->keeper);
+		more |= fw_zero_tick(mm, s->keeper);
+	} while (more);
 	pthread_mutex_unlock(&s->keeper_lock);
+	fw_balance_tick(mm, s->keeper);
 }
 
 static void print_line(void *arg, const char *line)

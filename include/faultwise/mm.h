@@ -168,7 +168,7 @@ struct fw_space {
 	fw_vpn low;		/* kernel spaces: the first page; else 0 */
 	fw_vpn user_top;	/* pages from here on are not regions' */
 	uint32_t prio;		/* 1 + priority of its pages, or 0 */
-	uint32_t pad;
+	uint32_t ws_flags;	/* enum fw_ws_flags */
 	struct fw_space *session; /* processes: theirs, or NULL */
 	uint64_t users;		/* sessions: processes in it */
 	uint64_t eager;		/* pages copied when it was forked: what the
@@ -369,6 +369,24 @@ enum fw_status fw_pool_free(struct fw_mm *mm, struct fw_actor *actor,
 			    fw_addr addr);
 void fw_pool_destroy(struct fw_mm *mm, struct fw_actor *actor);
 
+/*
+ * The limits of its working set, in pages; 0: none. Soft ones say whose pages
+ * are taken first when frames are short. Hard ones always hold: trimming
+ * stops at the minimum; a fault above the maximum takes a page of the same
+ * space first (locked and announced pages are not taken). Children have the
+ * limits of their parent, but no hard minimum.
+ * FW_E_INVAL: min > max, or a hard maximum below 128. FW_E_LIMIT: hard minima
+ * would take more than half of the frames.
+ */
+enum fw_ws_flags {
+	FW_WS_MIN_HARD = 1,
+	FW_WS_MAX_HARD = 2,
+};
+#define FW_WS_MAX_LEAST 128
+enum fw_status fw_space_set_limits(struct fw_mm *mm, struct fw_actor *actor,
+				   struct fw_space *space, uint64_t min,
+				   uint64_t max, uint32_t flags);
+
 /* ---- regions ---------------------------------------------------------- */
 
 struct fw_map_request {
@@ -533,6 +551,10 @@ struct fw_fault {
 	uint32_t trimmed; /* pages it had to trim to get frames */
 	enum fw_status status; /* FW_KIND_IOERR, _EOF: what the store or file
 				* said, to whoever read or waited for it */
+	uint64_t distance; /* pages read: how many others have lost their
+			    * frame since this one did, roughly; so many more
+			    * frames would have kept it. 0: not known, or its
+			    * first time */
 };
 
 /*
@@ -623,18 +645,33 @@ unsigned fw_touch_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
 /* What a balance thread should do now. */
 struct fw_pressure {
 	uint64_t want_write; /* modified pages that should be written */
+	uint64_t want_mapped; /* the same of files */
 	uint64_t want_zero;  /* frames that should be zeroed */
 	uint64_t want_touch; /* frames that should be touched */
 	uint64_t available;  /* zeroed + free + standby */
 	uint64_t low;	     /* below this, trim */
 };
 void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret);
+
+/*
+ * The kernel threads: each call does one bounded step, without locks, and
+ * returns whether there is more to do now. A port has a thread for each,
+ * woken by fwp_kick() and once a second; before the latter it calls
+ * fw_balance_second(). mm/balance.c says what each does.
+ */
+bool fw_writer_tick(struct fw_mm *mm, struct fw_actor *actor);
+bool fw_mapped_tick(struct fw_mm *mm, struct fw_actor *actor);
+bool fw_zero_tick(struct fw_mm *mm, struct fw_actor *actor);
+bool fw_balance_tick(struct fw_mm *mm, struct fw_actor *actor);
+void fw_balance_second(struct fw_mm *mm);
 /* The space from which pages are best taken now, or NULL (no reference is
  * held: valid while its port record is). */
 struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
 				struct fw_space *not_this);
 
 /* ---- looking at it ---------------------------------------------------- */
+
+#define FW_DISTANCES 32
 
 struct fw_totals {
 	uint64_t nframes, zeroed, free, standby, modified, modified_no_write,
@@ -646,6 +683,11 @@ struct fw_totals {
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
 	uint64_t mapped_pages, mapped_writes; /* to files of sections */
 	uint64_t write_errors;
+	/* Pages read that had been here before; those that so many frames as
+	 * are in use now would have kept; all by distance, 2^i to 2^(i+1). */
+	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
+	uint64_t thrash; /* percent of what was read that should not have left,
+			  * within the last second */
 	uint64_t mapped; /* of modified: that go to files of sections */
 	uint64_t trims, pages_trimmed, rollbacks, reaps;
 	uint64_t peak_active;

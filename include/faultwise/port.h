@@ -142,6 +142,10 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n);
  * not block; called without locks, at most once per fault. */
 void fwp_kick(struct fw_mm *mm);
 
+/* So many percent of the pages read within the last second had left too soon:
+ * what runs does not fit. From fw_balance_second(); without locks. */
+void fwp_thrash(struct fw_mm *mm, unsigned percent);
+
 /* A preemption and death point for tests: called at every journalled store.
  * The default does nothing and is inlined away in production builds. */
 void fwp_step(struct fw_mm *mm);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker.c - the system process's threads: one writes modified pages, one
- * zeroes free frames and touches new ones before they are needed.
- *
- * Both sleep on the run's kick word and look once a second on their own.
+ * worker.c - the system process's threads, one for each kernel thread of the
+ * core (mm/balance.c): the writer and the zero page thread sleep on the run's
+ * kick word and look once a second on their own, the others only that.
  * They keep the default priority: a thread that is preempted while it holds
  * the mm lock holds up every fault of the run, and on two busy CPUs an idle
  * or nice thread is not scheduled again for tens of milliseconds.
@@ -15,7 +14,6 @@
 
 #include "arch/host/system/system.h"
 
-#define STEP 64
 #define SLEEP_MS 1000
 #define START_MS 10
 
@@ -24,26 +22,20 @@ struct worker {
 	struct fw_mm *mm;
 	struct fw_run *run;
 	struct fw_actor *actor;
-	/* does some work; false when there is nothing to do */
-	bool (*work)(struct worker *w);
+	/* one step of the core's; false when there is nothing to do */
+	bool (*tick)(struct fw_mm *mm, struct fw_actor *actor);
+	bool timed; /* once a second, whoever kicks */
 };
 
-static bool write_some(struct worker *w)
+/* The first step of each second looks at the second that went by. */
+static bool balance_tick(struct fw_mm *mm, struct fw_actor *actor)
 {
-	struct fw_pressure p;
+	static bool going_on;
 
-	fw_pressure(w->mm, &p);
-	return p.want_write && fw_write_modified(w->mm, w->actor, STEP);
-}
-
-static bool ready_some(struct worker *w)
-{
-	struct fw_pressure p;
-
-	fw_pressure(w->mm, &p);
-	if (p.want_zero && fw_zero_frames(w->mm, w->actor, STEP))
-		return true;
-	return p.want_touch && fw_touch_frames(w->mm, w->actor, STEP);
+	if (!going_on)
+		fw_balance_second(mm);
+	going_on = fw_balance_tick(mm, actor);
+	return going_on;
 }
 
 static void *worker_main(void *arg)
@@ -55,12 +47,13 @@ static void *worker_main(void *arg)
 	/* a program that ends at once needs no frames made ready */
 	port_futex_wait(&w->run->kick_word, 0, START_MS);
 	for (;;) {
-		uint32_t seen =
-			__atomic_load_n(&w->run->kick_word, __ATOMIC_ACQUIRE);
+		uint32_t never = 0, *word = w->timed ? &never :
+						       &w->run->kick_word;
+		uint32_t seen = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 
-		while (w->work(w))
+		while (w->tick(w->mm, w->actor))
 			;
-		port_futex_wait(&w->run->kick_word, seen, SLEEP_MS);
+		port_futex_wait(word, seen, SLEEP_MS);
 	}
 	return NULL;
 }
@@ -82,8 +75,10 @@ static int worker_start(struct worker *w)
 int workers_start(struct fw_mm *mm, struct fw_run *run, struct fw_actor *actor)
 {
 	static struct worker workers[] = {
-		{.name = "fw-writer", .work = write_some},
-		{.name = "fw-ready", .work = ready_some},
+		{.name = "fw-writer", .tick = fw_writer_tick},
+		{.name = "fw-ready", .tick = fw_zero_tick},
+		{.name = "fw-mapped", .tick = fw_mapped_tick, .timed = true},
+		{.name = "fw-balance", .tick = balance_tick, .timed = true},
 	};
 	int error;
 
