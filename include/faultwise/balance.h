@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * balance.h - the rest of mm.h, which includes it: background work, totals and
+ * verification.
+ */
+#ifndef FAULTWISE_BALANCE_H
+#define FAULTWISE_BALANCE_H
+
+#include <faultwise/mm.h>
+
+/* ---- reclaim and background work -------------------------------------- */
+
+/* Takes up to n pages out of this space's working set, by the clock; must
+ * run where the space's translations can be flushed. Returns how many. */
+unsigned fw_trim(struct fw_mm *mm, struct fw_actor *actor,
+		 struct fw_space *space, unsigned n);
+/* Writes up to n (<= 64) modified pages out as one cluster; blocks. Returns
+ * how many became clean. */
+unsigned fw_write_modified(struct fw_mm *mm, struct fw_actor *actor,
+			   unsigned n);
+/* The same for pages of files, written through shared views (n <= 16). */
+unsigned fw_write_mapped(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
+/* Zeroes up to n free frames (outside the lock). Returns how many. */
+unsigned fw_zero_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
+/* Touches up to n frames that were never used, so that the host provides
+ * them ahead of need. Returns how many. */
+unsigned fw_touch_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
+/* What a balance thread should do now. */
+struct fw_pressure {
+	uint64_t want_write; /* modified pages that should be written */
+	uint64_t want_mapped; /* the same of files */
+	uint64_t want_zero;  /* frames that should be zeroed */
+	uint64_t want_touch; /* frames that should be touched */
+	uint64_t available;  /* zeroed + free + standby */
+	uint64_t low;	     /* below this, trim */
+};
+void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret);
+
+/*
+ * The kernel threads: each call does one bounded step, without locks, and
+ * returns whether there is more to do now. A port has a thread for each,
+ * woken by fwp_kick() and once a second; before the latter it calls
+ * fw_balance_second(). mm/balance.c says what each does.
+ */
+bool fw_writer_tick(struct fw_mm *mm, struct fw_actor *actor);
+bool fw_mapped_tick(struct fw_mm *mm, struct fw_actor *actor);
+bool fw_zero_tick(struct fw_mm *mm, struct fw_actor *actor);
+bool fw_balance_tick(struct fw_mm *mm, struct fw_actor *actor);
+void fw_balance_second(struct fw_mm *mm);
+/* The space from which pages are best taken now, or NULL (no reference is
+ * held: valid while its port record is). */
+struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
+				struct fw_space *not_this);
+
+/* ---- looking at it ---------------------------------------------------- */
+
+#define FW_DISTANCES 32
+
+struct fw_totals {
+	uint64_t nframes, zeroed, free, standby, modified, modified_no_write,
+		transition, active, bad, untouched; /* untouched of zeroed */
+	uint64_t tables, pool; /* frames among active */
+	uint64_t spaces, actors, sections;
+	uint64_t committed, commit_limit;
+	uint64_t slots, slots_used;
+	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
+	uint64_t mapped_pages, mapped_writes; /* to files of sections */
+	uint64_t write_errors;
+	/* Pages read that had been here before; those that so many frames as
+	 * are in use now would have kept; all by distance, 2^i to 2^(i+1). */
+	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
+	uint64_t thrash; /* percent of what was read that should not have left,
+			  * within the last second */
+	uint64_t mapped; /* of modified: that go to files of sections */
+	uint64_t trims, pages_trimmed, rollbacks, reaps;
+	uint64_t peak_active;
+	uint64_t kind_count[FW_KIND_COUNT]; /* dead and living actors */
+	uint64_t kind_ticks[FW_KIND_COUNT];
+	uint64_t kind_pages[FW_KIND_COUNT];
+};
+void fw_totals(struct fw_mm *mm, struct fw_actor *actor,
+	       struct fw_totals *ret);
+
+/*
+ * mm_verify: recounts lists, shares, slots, tables and charges from the page
+ * tables and prototypes, under the mm lock. Each discrepancy is reported
+ * through `report` (one line, no newline; at most 32). Returns their number.
+ */
+unsigned fw_verify(struct fw_mm *mm, struct fw_actor *actor,
+		   void (*report)(void *arg, const char *line), void *arg);
+
+#endif
