@@ -331,7 +331,7 @@ static bool ppage_sound(struct fw_mm *mm, uint64_t page)
 	switch (p->state) {
 	case PPAGE_SLAB:
 		for (i = bits = 0; i < class_pieces(p->class); i++)
-			bits += p->map[i / 64] >> (i % 64) & 1;
+			bits += (unsigned)(p->map[i / 64] >> (i % 64)) & 1;
 		return bits == p->used && bits > 0;
 	case PPAGE_HEAD:
 		for (i = 1; i < p->run; i++)

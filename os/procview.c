@@ -176,6 +176,21 @@ static void out_name(struct out *o, const char *name)
 	out_char(o, '\n');
 }
 
+/* "device inode   name" as the host says it of the window: its addresses are
+ * longer than the guest's, the name's column is the same. */
+static void out_tail(struct out *o, const char *tail)
+{
+	unsigned blanks = 0;
+
+	while (*tail && blanks < 2) {
+		blanks += *tail == ' ';
+		out_char(o, *tail++);
+	}
+	while (*tail == ' ')
+		tail++;
+	out_name(o, tail);
+}
+
 /* ---- the guest's list --------------------------------------------------- */
 
 static bool is_view(const struct fw_vad *v)
@@ -214,8 +229,7 @@ static void out_region(struct out *o, const struct kproc *p,
 	if (is_view(v) && find_line(l, window, &line)) {
 		out_hex(o, line.offset + (window - line.start));
 		out_char(o, ' ');
-		out_text(o, line.device);
-		out_char(o, '\n');
+		out_tail(o, line.device);
 		return;
 	}
 	out_text(o, shared ? "00000000 00:01 1 " : "00000000 00:00 0 ");
