@@ -61,6 +61,13 @@ struct space *any_space(void);
 void op(struct space *sp, bool mortal);
 /* Every page of every space is what the model says. */
 void check_all(void);
+/* Its address, what it reads as (NULL: beyond its section), and whether a
+ * failure is due to an I/O, and to be tried again. */
+fw_addr model_addr(unsigned page);
+const uint8_t *model_content(struct page *p);
+bool model_pardon(void);
+/* guard.c: guard pages, set, met and cleared. */
+void op_guard(struct space *sp);
 /* The process is gone, as far as the model is concerned. */
 void model_forget(struct space *sp);
 /* Ends all and wants everything back. */

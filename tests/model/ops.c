@@ -156,6 +156,22 @@ static bool pardon(void)
 	return was;
 }
 
+/* For operations in other files. */
+fw_addr model_addr(unsigned page)
+{
+	return addr_of(page);
+}
+
+const uint8_t *model_content(struct page *p)
+{
+	return content(p);
+}
+
+bool model_pardon(void)
+{
+	return pardon();
+}
+
 /* ---- operations --------------------------------------------------------- */
 
 static void model_unmap(struct space *sp, unsigned first, unsigned n)
@@ -545,7 +561,8 @@ static const struct {
 	bool mortal; /* all of it is done by the process itself */
 	void (*run)(struct space *sp);
 } operations[] = {
-	{320, true, op_write},	 {220, true, op_read},
+	{310, true, op_write},	 {220, true, op_read},
+	{10, true, op_guard},
 	{20, true, op_fetch},	 {80, true, op_stride},
 	{80, true, op_map},	 {25, true, op_unmap},
 	{45, true, op_protect},	 {25, true, op_discard},
