@@ -174,7 +174,12 @@ static void put_rest(FILE *out, const struct front *f)
 	put_number(out, "oom_kills", f->run->oom_kills, ",\n");
 	put_number(out, "oops", f->run->oops, ",\n");
 	put_number(out, "rollbacks", t->rollbacks, ",\n");
+	put_number(out, "longest_rollback_ns",
+		   (uint64_t)ticks_to_ns(f, f->run->repair_ticks), ",\n");
 	put_number(out, "reaps", t->reaps, ",\n");
+	put_number(out, "stop_waits", f->run->stop_waits, ",\n");
+	put_number(out, "longest_stop_wait_ns",
+		   (uint64_t)ticks_to_ns(f, f->run->stop_ticks), ",\n");
 	put_number(out, "agents_lost", f->final.lost_agents, ",\n");
 	put_number(out, "procs_left", f->final.procs_left, ",\n");
 	put_number(out, "leaked_spaces", f->final.procs_left ? 0 : t->spaces,

@@ -298,7 +298,6 @@ enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
 		fw_space_destroy(mm, actor, c.child);
 		return FW_E_NOMEM;
 	}
-	actor->forking = NULL;
 	*ret_child = c.child;
 	return FW_OK;
 }

@@ -11,6 +11,8 @@
 
 #define CORE_FRAMES_MIN 64 /* for tables and records, when set apart */
 
+_Static_assert(offsetof(struct fw_mm, lock) == 0, "ports know its lock");
+
 static uint64_t round_up(uint64_t n, uint64_t to)
 {
 	return (n + to - 1) / to * to;

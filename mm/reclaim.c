@@ -52,15 +52,17 @@ static bool write_some(struct fw_mm *mm, struct fw_actor *actor)
 	       fw_write_mapped(mm, actor, BATCH) > 0;
 }
 
-/* Has another space give up some of its pages. */
+/* Has another space give up some of its pages; true when anybody did. */
 static bool reclaim_others(struct fw_mm *mm, struct fw_actor *actor,
 			   struct fw_space *victim, unsigned batch, unsigned n)
 {
+	uint64_t before = mm->pages_trimmed;
+
 	if (!victim || !fwp_ask_trim(mm, victim, batch))
 		return false;
 	if (!frames_room(mm, n))
 		write_some(mm, actor);
-	return true;
+	return frames_room(mm, n) || mm->pages_trimmed != before;
 }
 
 /*
@@ -147,18 +149,32 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		fwp_kick(mm);
 }
 
+/* Many rounds, and a few pages at most from each: it is time that helps. */
+static void reclaim_nap(struct fw_mm *mm, unsigned n, unsigned round)
+{
+	uint32_t nobody = 0;
+
+	if (round >= ROUNDS_IDLE && !frames_room(mm, n))
+		fwp_wait(&nobody, 0, 0);
+}
+
 bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	     unsigned n, unsigned round, uint32_t *trimmed)
 {
 	uint64_t before = frames_available(mm);
+	uint32_t own = *trimmed;
 
 	if (frames_room(mm, n))
 		return true;
 	/* Pages that others map as well free no frame until all let go. */
 	if (round >= ROUNDS_MAX + *trimmed / BATCH)
 		return false;
-	return reclaim_some(mm, actor, space, n, round, trimmed) &&
-	       !starving(mm, before);
+	if (!reclaim_some(mm, actor, space, n, round, trimmed) ||
+	    starving(mm, before))
+		return false;
+	if (*trimmed == own)
+		reclaim_nap(mm, n, round);
+	return true;
 }
 
 void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)

@@ -55,10 +55,21 @@ enum fw_status fw_space_create(struct fw_mm *mm, struct fw_actor *actor,
 	unsigned round = 0;
 	uint32_t trimmed = 0;
 
-	while (space_create_now(mm, actor, false, ret_space) != FW_OK)
+	while (space_create_now(mm, actor, actor != NULL, ret_space) != FW_OK)
 		if (!reclaim(mm, actor, NULL, 8, round++, &trimmed))
 			return FW_E_NOMEM;
 	return FW_OK;
+}
+
+void fw_space_hand_over(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, struct fw_space **ref)
+{
+	FW_ASSERT(actor->forking == space);
+	mm_lock(mm, actor);
+	if (ref)
+		FW_SET(mm, *ref, space);
+	FW_SET(mm, actor->forking, NULL);
+	mm_unlock(mm);
 }
 
 void fw_space_lock(struct fw_space *space, struct fw_actor *actor)

@@ -94,7 +94,10 @@ static long space_fork(struct kthread *t, struct fw_proc *proc,
 	s = fw_space_fork_locked(t->p->mm, t->actor, t->p->space, ret);
 	if (s != FW_OK)
 		return -ENOMEM;
-	proc->space = *ret;
+	/* Before anybody can see the record: whose space it is, is how a child
+	 * that lives in its parent's is told from one that has its own. */
+	fw_space_port(*ret)->owner_serial = proc->serial;
+	fw_space_hand_over(t->p->mm, t->actor, *ret, &proc->space);
 	return 0;
 }
 

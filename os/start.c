@@ -146,7 +146,8 @@ static void enter_new_space(struct kthread *t)
 		fail(t, FW_FAIL_US, -ENOMEM);
 	fw_space_port(p->space)->users = 1;
 	fw_space_port(p->space)->owner_pid = p->pid;
-	p->proc->space = p->space;
+	fw_space_port(p->space)->owner_serial = p->proc->serial;
+	fw_space_hand_over(p->mm, t->actor, p->space, &p->proc->space);
 	leave_old_space(t);
 	if (agent_start(t))
 		fail(t, FW_FAIL_US, -ENOMEM);

@@ -11,7 +11,7 @@
  * Death at any instruction: list_op_pending names the lock from before the
  * word is taken until it is linked, and from before it is unlinked until the
  * word is free and a waiter has been woken. So the host finds it in the list
- * or there, never in neither. A wake-up lost with its sender costs 10 ms.
+ * or there, never in neither. A wake-up lost with its sender costs 4 ms.
  *
  * Each side defines lockw_futex and lockw_owner_gone, and calls
  * set_robust_list with a head prepared by lockw_head_init in each thread.
@@ -34,7 +34,7 @@ struct fw_robust_head { /* struct robust_list_head of the host */
 #define LOCKW_FUTEX_WAIT 0 /* shared, not private */
 #define LOCKW_FUTEX_WAKE 1
 #define LOCKW_SPINS 100
-#define LOCKW_WAIT_NS 10000000
+#define LOCKW_WAIT_NS 4000000 /* then a waiter looks at the owner */
 
 struct lockw_timespec {
 	int64_t sec, nsec;
@@ -45,7 +45,7 @@ long lockw_futex(uint32_t *word, int op, uint32_t value,
 		 const struct lockw_timespec *timeout);
 
 /*
- * Called after 10 ms of waiting for thread `tid`. A stopped owner is to be
+ * Called after 4 ms of waiting for thread `tid`. A stopped owner is to be
  * continued and told to stop itself on leaving. True when no such thread
  * runs any more (zombies do not run).
  */
@@ -111,7 +111,7 @@ static inline int lockw_attempt(struct fw_lock *lock, uint32_t tid,
 }
 
 /*
- * The word was `seen` after 10 ms: helps a stopped owner. An owner that is
+ * The word was `seen` after 4 ms: helps a stopped owner. An owner that is
  * gone though the host did not say so (its list could not be read) is taken
  * for dead: true when the lock has passed to `tid` in this way.
  */

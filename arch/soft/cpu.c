@@ -40,7 +40,11 @@ struct soft_cpu *soft_cpu_create(struct soft *s, struct fw_space *space)
 	cpu->soft = s;
 	if (fw_actor_create(s->mm, s->keeper, &cpu->actor) != FW_OK)
 		goto no_actor;
-	if (!space && fw_space_create(s->mm, cpu->actor, &space) != FW_OK)
+	if (space)
+		;
+	else if (fw_space_create(s->mm, cpu->actor, &space) == FW_OK)
+		fw_space_hand_over(s->mm, cpu->actor, space, NULL);
+	else
 		goto no_space;
 	cpu->space = space;
 	pthread_mutex_init(&cpu->lock, NULL);
@@ -127,6 +131,8 @@ static enum fw_status fork_space(struct soft_cpu *parent,
 					      ret_child);
 		fw_space_unlock(space);
 	}
+	if (status == FW_OK)
+		fw_space_hand_over(mm, parent->actor, *ret_child, NULL);
 	return status;
 }
 

@@ -265,6 +265,13 @@ void fw_actor_each(struct fw_mm *mm, struct fw_actor *by,
 enum fw_status fw_space_create(struct fw_mm *mm, struct fw_actor *actor,
 			       struct fw_space **ret_space);
 /*
+ * A space that was created or forked belongs to the actor that did it, and
+ * goes when that actor is reaped, until it is handed over: *ref, memory of
+ * fw_kalloc, names it in the same step (NULL: the caller sees to it).
+ */
+void fw_space_hand_over(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, struct fw_space **ref);
+/*
  * Frees everything of a space in which nobody runs any more; the port has
  * no translation of it cached that anybody could use. In steps, each of
  * which is consistent; may be called again by another after a death.

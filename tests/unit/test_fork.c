@@ -335,3 +335,28 @@ TEST(under_pressure, "A04 C63 C74 C76")
 		soft_cpu_exit(child[i]);
 	rig_end(&r);
 }
+
+/* Until it is handed over, a space goes with the actor that made it. */
+TEST(whose_a_new_space_is, "C63")
+{
+	struct fw_space *space, **ref;
+	struct fw_actor *actor;
+
+	r = rig_start(1024, 1, 1024);
+	ref = fw_kalloc(r.s->mm, r.cpu->actor, sizeof(struct fw_space *));
+	must(fw_actor_create(r.s->mm, r.cpu->actor, &actor) == FW_OK, "actor");
+	must(fw_space_create(r.s->mm, actor, &space) == FW_OK, "space");
+	is_u64(totals(&r).spaces, 2, "spaces");
+	fw_actor_reap(r.s->mm, r.cpu->actor, actor);
+	is_u64(totals(&r).spaces, 1, "it went with its maker");
+	must(fw_actor_create(r.s->mm, r.cpu->actor, &actor) == FW_OK, "actor");
+	must(fw_space_create(r.s->mm, actor, &space) == FW_OK, "space");
+	fw_space_hand_over(r.s->mm, actor, space, ref);
+	ok(*ref == space, "it is named");
+	fw_actor_reap(r.s->mm, r.cpu->actor, actor);
+	is_u64(totals(&r).spaces, 2, "it stays");
+	fw_space_destroy_ref(r.s->mm, r.cpu->actor, ref);
+	ok(!*ref, "nobody names it any more");
+	fw_kfree(r.s->mm, r.cpu->actor, ref, sizeof(struct fw_space *));
+	rig_end(&r);
+}

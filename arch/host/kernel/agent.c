@@ -24,6 +24,7 @@
 #define AGENT_SIGIO 29
 
 #define CLONE_VM 0x100ull
+#define CLONE_PARENT_SETTID 0x100000ull
 
 static void agent_signal(int sig, siginfo_t *info, void *context)
 {
@@ -196,6 +197,7 @@ static void agent_main(void *arg)
 	agent_descriptors(t);
 	kthread_adopt(t);
 	t->actor->host_tid = t->actor->host_pid = t->tid;
+	t->actor->port_ptr = 0;
 	HC2(__NR_setpgid, 0, 0);
 	HC5(__NR_prctl, PR_SET_NAME, "fw-agent", 0, 0, 0);
 	fwp_lock(&sp->life, t->actor->id);
@@ -231,12 +233,16 @@ long agent_start(struct kthread *t)
 		kthread_free(a);
 		return -ENOMEM;
 	}
-	/* Not the guest's: who execs at once reaps all that is. */
-	a->actor->host_tid = a->actor->host_pid = 0;
+	/* The guest's, until the agent runs: who reaps a guest that died before
+	 * finds it. */
+	a->actor->port_ptr = t->p->proc->serial;
 	sp->owner_pid = t->p->pid;
 	sp->owner_serial = t->p->proc->serial;
 	HC4(__NR_rt_sigprocmask, 2, &all, &old, 8);
-	pid = k_clone(CLONE_VM, (uint64_t)a & ~63ull, 0, 0, 0, agent_main, a);
+	/* The host notes its pid before it runs: an agent that is not known to
+	 * live is taken for dead. */
+	pid = k_clone(CLONE_VM | CLONE_PARENT_SETTID, (uint64_t)a & ~63ull,
+		      (uint64_t)&sp->agent_pid, 0, 0, agent_main, a);
 	HC4(__NR_rt_sigprocmask, 2, &old, 0, 8);
 	if (K_IS_ERR(pid)) {
 		fw_actor_destroy(t->p->mm, t->actor, a->actor);
@@ -244,8 +250,8 @@ long agent_start(struct kthread *t)
 		return pid;
 	}
 	a->actor->host_tid = a->actor->host_pid = (uint32_t)pid;
+	a->actor->port_ptr = 0; /* who execs at once reaps all that is ours */
 	t->p->agent = a;
-	sp->agent_pid = (uint32_t)pid;
 	__atomic_add_fetch(&t->p->run->n_agents, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }

@@ -97,6 +97,10 @@ struct kthread {
 	uint64_t alt_sp, alt_size;   /* guest's sigaltstack */
 	uint32_t alt_flags;
 	uint32_t depth;		/* locks held */
+	uint32_t wait_stopped;	/* ... for an owner that was stopped */
+	uint64_t wait_since;	/* ticks when it began to wait, 0: does not */
+	uint64_t repair_since;	/* ticks when it took over a dead owner's mm
+				 * lock, which it holds; else 0 */
 	uint64_t clear_tid;	/* guest's CLONE_CHILD_CLEARTID address */
 	uint64_t guest_robust;	/* head of its robust list */
 	uint8_t scratch[2048];	/* for small copies during one call */

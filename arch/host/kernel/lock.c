@@ -9,10 +9,15 @@
 #include "arch/host/kernel/trap.h"
 
 #define STOP_ON_LEAVE 1u
+#define IDLE_WAIT_NS 10000000 /* for nobody in particular */
 
 long lockw_futex(uint32_t *word, int op, uint32_t value,
 		 const struct lockw_timespec *timeout)
 {
+	struct kthread *t = k_self();
+
+	if (op == LOCKW_FUTEX_WAIT && !t->wait_since)
+		t->wait_since = ticks_now();
 	return HC4(__NR_futex, word, op, value, timeout);
 }
 
@@ -67,14 +72,34 @@ static void help_stopped(struct fw_actor *actor, uint32_t tid)
 	HC2(__NR_kill, tid, SIGCONT);
 }
 
+/* A wait is over: notes the longest for somebody who had been stopped. */
+static void wait_over(struct kthread *t)
+{
+	uint64_t *longest = &t->p->run->stop_ticks;
+	uint64_t took = ticks_now() - t->wait_since;
+	uint64_t seen = __atomic_load_n(longest, __ATOMIC_RELAXED);
+
+	t->wait_since = 0;
+	if (!t->wait_stopped)
+		return;
+	t->wait_stopped = 0;
+	__atomic_add_fetch(&t->p->run->stop_waits, 1, __ATOMIC_RELAXED);
+	while (took > seen &&
+	       !__atomic_compare_exchange_n(longest, &seen, took, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
 static bool look_at(struct fw_actor *actor, uint32_t tid)
 {
 	char state = thread_state(tid);
 
 	if (!is_living(state))
 		return true;
-	if (state == 'T') /* 't' is a debugger's: it goes on by itself */
+	if (state == 'T') { /* 't' is a debugger's: it goes on by itself */
+		k_self()->wait_stopped = 1;
 		help_stopped(actor, tid);
+	}
 	return false;
 }
 
@@ -95,6 +120,10 @@ bool fwp_lock(struct fw_lock *lock, uint32_t actor_id)
 
 	t->depth++;
 	died = lockw_acquire(lock, &t->robust, t->tid, actor_id);
+	if (t->wait_since)
+		wait_over(t);
+	if (died && (void *)lock == (void *)t->p->mm) /* its first member */
+		t->repair_since = ticks_now();
 	return died;
 }
 
@@ -108,10 +137,22 @@ static void lock_left(struct kthread *t)
 	HC2(__NR_kill, t->p->pid, SIGSTOP);
 }
 
+/* The mm lock is still held: nobody else notes anything. */
+static void repair_over(struct kthread *t)
+{
+	uint64_t took = ticks_now() - t->repair_since;
+
+	t->repair_since = 0;
+	if (took > t->p->run->repair_ticks)
+		t->p->run->repair_ticks = took;
+}
+
 void fwp_unlock(struct fw_lock *lock)
 {
 	struct kthread *t = k_self();
 
+	if (t->repair_since)
+		repair_over(t);
 	lockw_release(lock, &t->robust);
 	if (--t->depth == 0)
 		lock_left(t);
@@ -120,16 +161,21 @@ void fwp_unlock(struct fw_lock *lock)
 bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)
 {
 	struct kthread *t = k_self();
-	const struct lockw_timespec timeout = { 0, LOCKW_WAIT_NS };
+	const struct lockw_timespec timeout = {
+		0, owner ? LOCKW_WAIT_NS : IDLE_WAIT_NS,
+	};
 	struct fw_actor *actor;
 	long r = lockw_futex(word, LOCKW_FUTEX_WAIT, seen, &timeout);
+	bool alive = true;
 
-	if (r != -110 /* ETIMEDOUT */ || !owner)
-		return true;
-	actor = fw_actor_by_id(t->p->mm, owner);
-	if (!actor)
-		return false;
-	return !look_at(actor, actor->host_tid);
+	if (r == -110 /* ETIMEDOUT */ && owner) {
+		actor = fw_actor_by_id(t->p->mm, owner);
+		alive = actor && !look_at(actor, actor->host_tid);
+	}
+	/* It will wait again for one that has been stopped: that counts. */
+	if (r != -110 || !t->wait_stopped)
+		wait_over(t);
+	return alive;
 }
 
 void fwp_wake(uint32_t *word)

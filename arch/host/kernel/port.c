@@ -5,6 +5,8 @@
  */
 #include "arch/host/kernel/trap.h"
 
+#define ASK_NS 10000000 /* how long an answer is waited for */
+
 struct iov {
 	uint64_t base, len;
 };
@@ -110,19 +112,22 @@ static bool post(struct kthread *t, struct fw_space *victim, unsigned n,
 		p = NULL;
 	}
 	procs_unlock(t);
+	if (!p) /* something is left for the system process to clean up */
+		HC2(__NR_kill, t->p->run->system_pid, SIGCHLD);
 	return p != NULL;
 }
 
 bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 {
 	struct fw_space_port *sp = fw_space_port(victim);
-	const struct lockw_timespec timeout = { 0, LOCKW_WAIT_NS };
+	const struct lockw_timespec timeout = { 0, ASK_NS };
 	uint32_t done;
 
 	(void)mm;
 	if (!post(k_self(), victim, n, &done))
 		return false;
 	lockw_futex(&sp->done, LOCKW_FUTEX_WAIT, done, &timeout);
+	k_self()->wait_since = 0; /* agents are not stopped with their guests */
 	return __atomic_load_n(&sp->done, __ATOMIC_SEQ_CST) != done;
 }
 

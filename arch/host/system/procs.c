@@ -260,8 +260,7 @@ static void forget_space(struct fw_run *run, struct fw_actor *actor,
 /* A vfork child lives in its parent's space until it execs or ends. */
 static bool borrows(const struct seen *s)
 {
-	return s->space && fw_space_port(s->space)->owner_pid != s->pid &&
-	       s->pid;
+	return s->space && fw_space_port(s->space)->owner_serial != s->serial;
 }
 
 static void destroy_space(struct fw_mm *mm, struct fw_run *run,

@@ -24,6 +24,7 @@
 
 #define TICK_MS 1000
 #define CLEAN_MS 250	  /* after a child's end; once more then */
+#define ASKED_MS 50	  /* at most as often when guests ask for it */
 #define FAST_TICK_MS 10	  /* while something is about to end */
 #define FINAL_WAIT_MS 900 /* for the first guest's agent to clean up */
 #define KILL_ALL_AFTER 20 /* fast ticks until agents are killed as well */
@@ -43,7 +44,7 @@ static struct {
 	unsigned end_ticks;
 	uint64_t ended_ms;
 	uint64_t next_check_ms;
-	uint64_t next_clean_ms;
+	uint64_t last_clean_ms, next_clean_ms;
 	bool clean_due; /* a child has ended */
 	uint64_t check_runs, check_failures;
 	uint32_t lost_agents;
@@ -218,12 +219,20 @@ static void reap_children(void)
 		finish();
 }
 
+/* A guest that needs frames has met something that nobody cleans up. */
+static void clean_asked(void)
+{
+	if (sys.next_clean_ms > sys.last_clean_ms + ASKED_MS)
+		sys.next_clean_ms = sys.last_clean_ms + ASKED_MS;
+}
+
 static void drain_signals(void)
 {
-	struct signalfd_siginfo info[16];
+	struct signalfd_siginfo info;
 
-	while (read(sys.signals, info, sizeof(info)) > 0)
-		;
+	while (read(sys.signals, &info, sizeof(info)) > 0)
+		if (info.ssi_code == SI_USER)
+			clean_asked();
 }
 
 /* The front end never sends anything: what comes is its end. */
@@ -249,6 +258,7 @@ static void clean(void)
 	if (now < sys.next_clean_ms)
 		return;
 	sys.lost_agents += procs_clean(sys.mm, sys.run, sys.actor, false, say);
+	sys.last_clean_ms = now;
 	sys.next_clean_ms = now + (sys.clean_due ? CLEAN_MS : TICK_MS);
 	sys.clean_due = false;
 }
