@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/replay.h"
 
 static int version(void)
 {
@@ -23,6 +24,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(verb, "run"))
 		return run_main(argc, argv);
+	if (!strcmp(verb, "replay"))
+		return replay_main(argc - 1, argv + 1);
 	if (!strcmp(verb, "help"))
 		return help(argv[2]);
 	if (!strcmp(verb, "--help") || !strcmp(verb, "-h"))

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/replay.h"
 
 enum option_id {
 	OPT_MEMORY,
@@ -41,7 +42,7 @@ static const struct option {
 };
 #define N_OPTIONS (sizeof(options) / sizeof(*options))
 
-static const char *const verbs[] = {"run", "help", "version"};
+static const char *const verbs[] = {"run", "replay", "help", "version"};
 #define N_VERBS (sizeof(verbs) / sizeof(*verbs))
 
 static const char *const help_general =
@@ -55,6 +56,7 @@ static const char *const help_general =
 	"\n"
 	"Verbs:\n"
 	"  run        run a program\n"
+	"  replay     push a page-reference trace through sizes and policies\n"
 	"  help VERB  tell about a verb\n"
 	"  version    print the version\n";
 
@@ -99,6 +101,8 @@ int help(const char *verb)
 		fputs(help_general, stdout);
 		return 0;
 	}
+	if (!strcmp(verb, "replay"))
+		return replay_help();
 	if (strcmp(verb, "run"))
 		return !strcmp(verb, "help") || !strcmp(verb, "version")
 			       ? help(NULL)

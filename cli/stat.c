@@ -28,49 +28,6 @@ int open_stat(struct front *f)
 	return 0;
 }
 
-/* Length of the UTF-8 sequence at s, 0 when it is none. */
-static unsigned utf8_length(const unsigned char *s)
-{
-	unsigned n = *s < 0x80	 ? 1
-		     : *s < 0xc2 ? 0
-		     : *s < 0xe0 ? 2
-		     : *s < 0xf0 ? 3
-		     : *s < 0xf5 ? 4
-				 : 0;
-
-	for (unsigned i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if (n == 3 &&
-	    ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f)))
-		return 0;
-	if (n == 4 &&
-	    ((*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f)))
-		return 0;
-	return n;
-}
-
-/* Bytes that are not UTF-8 become lone surrogates, as Python has them. */
-static void put_string(FILE *out, const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
-	fputc('"', out);
-	while (*s) {
-		unsigned n = utf8_length(s);
-
-		if (n == 0)
-			fprintf(out, "\\udc%02x", *s++);
-		else if (n == 1 &&
-			 (*s < 0x20 || *s == '"' || *s == '\\' || *s == 0x7f))
-			fprintf(out, "\\u%04x", *s++);
-		else
-			while (n--)
-				fputc(*s++, out);
-	}
-	fputc('"', out);
-}
-
 static void put_number(FILE *out, const char *key, uint64_t value,
 		       const char *behind)
 {
@@ -83,7 +40,7 @@ static void put_argv(FILE *out, char **argv)
 	for (char **arg = argv; *arg; arg++) {
 		if (arg != argv)
 			fputc(',', out);
-		put_string(out, *arg);
+		put_json_string(out, *arg);
 	}
 	fprintf(out, "],\n");
 }
@@ -199,7 +156,7 @@ void write_stat(const struct front *f, int exit_status)
 	if (!out)
 		return;
 	fprintf(out, "{\"schema\":\"faultwise.stat/1\",\n\"program\":");
-	put_string(out, f->program);
+	put_json_string(out, f->program);
 	fprintf(out, ",\n");
 	put_argv(out, f->opt.argv);
 	put_outcome(out, f, exit_status);

@@ -192,3 +192,47 @@ const char *nearest(const char *word, const char *const *words, size_t n)
 	}
 	return best;
 }
+
+/* ---- JSON -------------------------------------------------------------- */
+
+/* Length of the UTF-8 sequence at s, 0 when it is none. */
+static unsigned utf8_length(const unsigned char *s)
+{
+	unsigned n = *s < 0x80	 ? 1
+		     : *s < 0xc2 ? 0
+		     : *s < 0xe0 ? 2
+		     : *s < 0xf0 ? 3
+		     : *s < 0xf5 ? 4
+				 : 0;
+
+	for (unsigned i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if (n == 3 &&
+	    ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f)))
+		return 0;
+	if (n == 4 &&
+	    ((*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f)))
+		return 0;
+	return n;
+}
+
+void put_json_string(FILE *out, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	fputc('"', out);
+	while (*s) {
+		unsigned n = utf8_length(s);
+
+		if (n == 0)
+			fprintf(out, "\\udc%02x", *s++);
+		else if (n == 1 &&
+			 (*s < 0x20 || *s == '"' || *s == '\\' || *s == 0x7f))
+			fprintf(out, "\\u%04x", *s++);
+		else
+			while (n--)
+				fputc(*s++, out);
+	}
+	fputc('"', out);
+}

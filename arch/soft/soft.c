@@ -163,7 +163,7 @@ static unsigned verify_zeroed(struct soft *s)
 	unsigned wrong = 0;
 
 	mm_lock(mm, s->keeper);
-	for (fw_pfn pfn = mm->base; pfn < mm->nframes; pfn++) {
+	for (fw_pfn pfn = mm->base; pfn < mm->fresh; pfn++) {
 		if (mm->frames[pfn].state != FRAME_ZEROED ||
 		    fw_page_is_zero(fw_frame_data(mm, pfn)))
 			continue;
