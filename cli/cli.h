@@ -32,7 +32,7 @@ struct run_options {
 	uint64_t ram_bytes; /* 0: not said */
 	unsigned n_stores;
 	struct store_option stores[FW_MAX_PAGE_FILES];
-	bool quiet, check;
+	bool quiet, check, strict;
 	const char *stat;
 	char **argv; /* the program and its arguments */
 };

@@ -12,6 +12,7 @@
 enum option_id {
 	OPT_MEMORY,
 	OPT_STORE,
+	OPT_COMMIT,
 	OPT_QUIET,
 	OPT_STAT,
 	OPT_CHECK,
@@ -33,6 +34,11 @@ static const struct option {
 	 "page file: where pages go that do not fit. PATH is a file,\n"
 	 "a folder (for a nameless file in it) or a block device;\n"
 	 "may be given up to 16 times. Default: file:/var/tmp"},
+	{OPT_COMMIT, 0, "commit", "POLICY",
+	 "strict: memory is promised only where there is a place for\n"
+	 "it, page files are given their full size at once, and what\n"
+	 "goes beyond is refused when asked for. heuristic: as Linux\n"
+	 "does; when all is full the largest process is ended. Default"},
 	{OPT_QUIET, 'q', "quiet", NULL, "no summary at the end"},
 	{OPT_STAT, 0, "stat", "FILE", "write the summary to FILE as JSON"},
 	{OPT_CHECK, 0, "check", NULL,
@@ -197,6 +203,17 @@ static int set_store(struct run_options *o, const char *value)
 	return status;
 }
 
+static int set_commit(struct run_options *o, const char *value)
+{
+	o->strict = !strcmp(value, "strict");
+	if (o->strict || !strcmp(value, "heuristic"))
+		return 0;
+	return fail(EXIT_US,
+		    "there is no commit policy '%s'. Say --commit=strict or "
+		    "--commit=heuristic.",
+		    value);
+}
+
 static int set_option(struct run_options *o, const struct option *option,
 		      const char *value)
 {
@@ -205,6 +222,8 @@ static int set_option(struct run_options *o, const struct option *option,
 		return set_memory(o, value);
 	case OPT_STORE:
 		return set_store(o, value);
+	case OPT_COMMIT:
+		return set_commit(o, value);
 	case OPT_QUIET:
 		o->quiet = true;
 		return 0;

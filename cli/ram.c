@@ -124,6 +124,7 @@ static int init_manager(struct front *f)
 		.user_min = FW_USER_MIN >> FW_PAGE_SHIFT,
 		.user_top = FW_USER_TOP >> FW_PAGE_SHIFT,
 		.port_bytes = sizeof(struct fw_run),
+		.strict = f->opt.strict,
 	};
 	void *ram = (void *)(uintptr_t)FW_RAM_BASE;
 	enum fw_status status = fw_mm_init(ram, &config, &f->mm);

@@ -189,7 +189,20 @@ static uint64_t default_size(uint64_t ram)
 	return bytes < ram * 128 ? bytes : ram * 128;
 }
 
-static int set_size(struct opening *o, uint64_t ram, uint64_t *ret_bytes)
+/* Strict commit: the disk must have what it promises. */
+static int reserve(struct opening *o, uint64_t bytes)
+{
+	if (o->device || !fallocate(o->fd, 0, 0, (off_t)bytes))
+		return 0;
+	if (errno == EOPNOTSUPP)
+		return cannot(o, "its file system cannot reserve space, which "
+				 "--commit=strict needs",
+			      "Name a file on another one with -b file:PATH.");
+	return cannot(o, strerror(errno), "Give a smaller size.");
+}
+
+static int set_size(struct opening *o, uint64_t ram, bool strict,
+		    uint64_t *ret_bytes)
 {
 	uint64_t bytes = o->option->bytes;
 
@@ -213,7 +226,7 @@ static int set_size(struct opening *o, uint64_t ram, uint64_t *ret_bytes)
 	if (!o->device && bytes > o->exists && ftruncate(o->fd, (off_t)bytes))
 		return cannot(o, strerror(errno), elsewhere);
 	*ret_bytes = bytes;
-	return 0;
+	return strict ? reserve(o, bytes) : 0;
 }
 
 /* Past the host's page cache, where the file system can. */
@@ -235,7 +248,7 @@ static int add_store(struct front *f, const struct store_option *option)
 	int status = open_store(&o);
 
 	if (!status)
-		status = set_size(&o, f->ram_bytes, &bytes);
+		status = set_size(&o, f->ram_bytes, f->opt.strict, &bytes);
 	if (status)
 		return status;
 	set_direct(&o);

@@ -252,7 +252,11 @@ static bool clone_vad(struct clone *c)
 	struct fw_vad *copy = NULL;
 
 	mm_lock(c->mm, c->actor);
-	if (clone_room(c))
+	if (clone_room(c) &&
+	    (!c->mm->strict ||
+	     commit_allows(c->mm,
+			   vad_charge(c->vad, c->vad->end - c->vad->start),
+			   0)))
 		copy = vad_duplicate(c->mm, c->child, c->vad, c->vad->start);
 	mm_unlock(c->mm);
 	if (!copy)
@@ -262,6 +266,26 @@ static bool clone_vad(struct clone *c)
 	if (c->vad->kind == FW_VAD_HOST)
 		return true;
 	return clone_pages(c);
+}
+
+/* The child is charged for all that it could come to have of its own. Strict:
+ * refused here, and, should others be faster, region by region. */
+static bool clone_promise(struct clone *c)
+{
+	struct fw_mm *mm = c->mm;
+	uint64_t charge = 0;
+	struct fw_vad *vad;
+	bool ok;
+
+	if (!mm->strict)
+		return true;
+	mm_lock(mm, c->actor);
+	for (vad = vad_above(c->parent, 0); vad; vad = fw_vad_next(vad))
+		if (!(vad->flags & FW_VADF_DONTFORK))
+			charge += vad_charge(vad, vad->end - vad->start);
+	ok = commit_allows(mm, charge, 0);
+	mm_unlock(mm);
+	return ok;
 }
 
 enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
@@ -277,6 +301,8 @@ enum fw_status fw_space_fork_locked(struct fw_mm *mm, struct fw_actor *actor,
 	c.mm = mm;
 	c.actor = actor;
 	c.parent = parent;
+	if (!clone_promise(&c))
+		return FW_E_NOMEM;
 	status = space_create_now(mm, actor, true, &c.child);
 	if (status != FW_OK)
 		return status;

@@ -41,7 +41,8 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	uint64_t n = config->nframes & ~FW_BLOCK_MASK, at, need;
 	char *p = ram;
 
-	if (config->nframes < 256 || config->nframes >= 1u << FW_PFN_BITS ||
+	if (config->strict > 1 ||
+	    config->nframes < 256 || config->nframes >= 1u << FW_PFN_BITS ||
 	    ((uintptr_t)ram & FW_PAGE_MASK) != 0 ||
 	    config->user_min >= config->user_top ||
 	    config->user_top > FW_USER_END || config->policy >= FW_POLICIES)
@@ -79,6 +80,7 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	mm->user_top = config->user_top;
 	mm->kernel_low = FW_VPN_END;
 	mm->next_space_id = 1;
+	mm->strict = config->strict;
 	lists_init(mm);
 	*ret_mm = mm;
 	return FW_OK;

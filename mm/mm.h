@@ -202,6 +202,8 @@ struct fw_mm {
 	uint32_t next_space_id;	 /* (M) */
 	uint32_t actor_top;	 /* (M) slots ever used */
 	uint64_t committed;	 /* (M) pages charged */
+	uint32_t strict;	 /* (C) see commit.c */
+	uint32_t pad0;
 	uint64_t trim_clock;	 /* (n) batches trimmed so far */
 	uint32_t n_pfiles;	 /* (M) */
 	uint32_t progress;	 /* (n) changes when frames come free */
@@ -584,7 +586,10 @@ bool pfile_full(const struct fw_mm *mm);
 /* ---- commit.c ------------------------------------------------------------ */
 
 uint64_t commit_limit(const struct fw_mm *mm);
+/* Whether so many pages more may be promised. */
 bool commit_allows(const struct fw_mm *mm, uint64_t pages, uint32_t flags);
+/* The flags of a region of this protection: whether it is charged. */
+uint32_t commit_flags(const struct fw_mm *mm, uint32_t flags, unsigned prot);
 void commit_charge(struct fw_mm *mm, struct fw_space *space, int64_t pages);
 
 /* ---- actor.c ------------------------------------------------------------- */

@@ -170,6 +170,7 @@ static enum fw_status region_insert(struct fw_mm *mm, struct fw_space *space,
 				    struct vrange r)
 {
 	struct fw_vad *v = pool_alloc(mm, sizeof(*v));
+	uint64_t charge;
 
 	if (!v)
 		return FW_E_NOMEM;
@@ -181,16 +182,21 @@ static enum fw_status region_insert(struct fw_mm *mm, struct fw_space *space,
 	v->flags = rq->flags & ~(uint32_t)FW_VADF_KERNEL;
 	if (space->kind != FW_SPACE_PROCESS)
 		v->flags |= FW_VADF_KERNEL;
+	v->flags = commit_flags(mm, v->flags, v->prot);
 	v->section = rq->section;
 	v->page = rq->page;
 	v->cookie = rq->cookie;
 	/* A guarded stack begins with one page and the guard. */
 	v->stack_low = rq->flags & FW_VADF_GUARD ? r.end - 1 : r.end;
 	v->tag = rq->tag;
+	charge = vad_charge(v, v->end - v->start);
+	if (mm->strict && charge > 0 && !commit_allows(mm, charge, v->flags)) {
+		pool_free(mm, v, sizeof(*v));
+		return FW_E_NOMEM;
+	}
 	if (v->section)
 		section_get(mm, v->section);
-	commit_charge(mm, space,
-		      (int64_t)vad_charge(v, v->end - v->start));
+	commit_charge(mm, space, (int64_t)charge);
 	vad_insert(mm, space, v);
 	mm_checkpoint(mm);
 	vad_merge(mm, space, v);
@@ -208,7 +214,8 @@ enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
 	    !request_valid(rq) ||
 	    (space->kind != FW_SPACE_PROCESS && rq->kind == FW_VAD_HOST))
 		return FW_E_INVAL;
-	if (rq->kind == FW_VAD_PRIVATE && (rq->prot & FW_PROT_W) &&
+	if (!mm->strict && rq->kind == FW_VAD_PRIVATE &&
+	    (rq->prot & FW_PROT_W) &&
 	    !commit_allows(mm, r.end - r.start, rq->flags))
 		return FW_E_NOMEM;
 	if (!meta_room(mm, actor, space))
@@ -244,18 +251,18 @@ enum fw_status fw_extend(struct fw_mm *mm, struct fw_actor *actor,
 		next = fw_vad_next(v);
 		status = next && next->start < r.end ? FW_E_EXIST : FW_OK;
 	}
-	if (status == FW_OK && v->kind == FW_VAD_PRIVATE &&
+	mm_lock(mm, actor);
+	if (status == FW_OK && vad_charge(v, r.end - r.start) > 0 &&
 	    !commit_allows(mm, r.end - r.start, v->flags))
 		status = FW_E_NOMEM;
 	if (status == FW_OK) {
-		mm_lock(mm, actor);
 		FW_SET(mm, v->end, r.end);
 		FW_ADD(mm, space->mapped, r.end - r.start);
 		commit_charge(mm, space,
 			      (int64_t)vad_charge(v, r.end - r.start));
 		vad_merge(mm, space, v);
-		mm_unlock(mm);
 	}
+	mm_unlock(mm);
 	fw_space_unlock(space);
 	return status;
 }

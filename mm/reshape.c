@@ -59,6 +59,30 @@ static void range_flush(struct fw_space *space, const struct fw_vad *vad,
 		fwp_tlb_flush(space, vad->start, vad->end - vad->start, how);
 }
 
+/* A region that could not be written to may become charged. */
+static bool vad_promise(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, struct fw_vad *vad,
+			unsigned prot)
+{
+	uint32_t flags = commit_flags(mm, vad->flags, prot);
+	uint64_t n = vad->end - vad->start, charge;
+	bool ok;
+
+	/* What was written to stays charged. */
+	if (!mm->strict || flags == vad->flags || !(prot & FW_PROT_W))
+		return true;
+	mm_lock(mm, actor);
+	ok = commit_allows(mm, n, flags);
+	if (ok) {
+		charge = vad_charge(vad, n);
+		FW_SET(mm, vad->flags, flags);
+		commit_charge(mm, space, (int64_t)(vad_charge(vad, n) -
+						   charge));
+	}
+	mm_unlock(mm);
+	return ok;
+}
+
 /* The whole region gets a protection that differs from its own. */
 static void vad_protect(struct fw_mm *mm, struct fw_actor *actor,
 			struct fw_space *space, struct fw_vad *vad,
@@ -112,7 +136,7 @@ static enum fw_status protect_locked(struct fw_mm *mm, struct fw_actor *actor,
 			part.end = vad->end;
 		if (vad->prot != prot) {
 			vad = vad_cut(mm, actor, space, part);
-			if (!vad)
+			if (!vad || !vad_promise(mm, actor, space, vad, prot))
 				return FW_E_NOMEM;
 			vad_protect(mm, actor, space, vad, prot);
 			mm_lock(mm, actor);

@@ -159,7 +159,8 @@ enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
 		FW_ADD(mm, s->refs, 1);
 		if (pages > s->pages)
 			FW_SET(mm, s->pages, pages);
-	} else {
+	} else if (key || commit_allows(mm, pages, mm->strict ? 0 :
+						   FW_VADF_NORESERVE)) {
 		s = section_make(mm, key, pages);
 	}
 	mm_unlock(mm);
@@ -242,6 +243,10 @@ enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
 		return FW_E_INVAL;
 	mm_lock(mm, actor);
 	old = section->pages;
+	if (mm->strict && pages > old && !commit_allows(mm, pages - old, 0)) {
+		mm_unlock(mm);
+		return FW_E_NOMEM;
+	}
 	FW_SET(mm, mm->committed, mm->committed - old + pages);
 	FW_SET(mm, section->pages, pages);
 	mm_checkpoint(mm);

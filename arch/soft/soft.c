@@ -57,6 +57,7 @@ struct soft *soft_create(const struct soft_config *config)
 		.user_top = config->user_top ? config->user_top
 					     : (fw_vpn)1 << 35,
 		.port_bytes = 64,
+		.strict = config->strict,
 		.policy = config->policy,
 		.page_frames = config->page_frames,
 	};

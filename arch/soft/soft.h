@@ -45,6 +45,7 @@ struct soft_config {
 	uint32_t page_files;	/* 0..16 */
 	uint64_t slots;		/* of each */
 	struct fw_store *stores[FW_MAX_PAGE_FILES]; /* NULL: in memory */
+	uint32_t strict;	/* commit */
 	fw_vpn user_min, user_top; /* 0: pages 1 to 2^35 */
 	uint32_t policy;	/* enum fw_policy_id */
 	uint32_t page_frames;	/* see struct fw_mm_config */

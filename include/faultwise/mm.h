@@ -188,7 +188,8 @@ struct fw_mm_config {
 				 * left of nframes (at least 64) is for page
 				 * tables and the core's records. 0: both take
 				 * what there is */
-	uint32_t pad;
+	uint32_t strict; /* 1: promise only memory that is there; else as
+			  * Linux does by default. See mm/commit.c */
 };
 
 /* Which pages leave memory first; mm/policy.c says how each decides. */
@@ -230,7 +231,8 @@ enum fw_status fw_frame_retire(struct fw_mm *mm, struct fw_actor *actor,
  * encodable one are never used). FW_E_LIMIT for the 17th. */
 enum fw_status fw_page_file_add(struct fw_mm *mm, struct fw_actor *actor,
 				uint64_t slots, unsigned *ret_file);
-/* Its number is free again. FW_E_BUSY: there are pages in it. */
+/* Its number is free again. FW_E_BUSY: there are pages in it. FW_E_LIMIT:
+ * strict commit has promised its slots. */
 enum fw_status fw_page_file_remove(struct fw_mm *mm, struct fw_actor *actor,
 				   unsigned file);
 

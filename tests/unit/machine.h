@@ -37,18 +37,24 @@ static inline uint64_t frames_in_use(const struct fw_totals *t)
 	return t->nframes - t->zeroed - t->free - t->standby - t->bad;
 }
 
+static inline struct rig rig_start_config(const struct soft_config *config)
+{
+	struct rig r = {.s = soft_create(config)};
+	struct fw_totals t = totals(&r);
+
+	r.in_use = frames_in_use(&t) - t.pool;
+	r.cpu = soft_cpu_create(r.s, NULL);
+	return r;
+}
+
 static inline struct rig rig_start(uint32_t nframes, uint32_t page_files,
 				   uint64_t slots)
 {
 	struct soft_config config = {.nframes = nframes,
 				     .page_files = page_files,
 				     .slots = slots};
-	struct rig r = {.s = soft_create(&config)};
-	struct fw_totals t = totals(&r);
 
-	r.in_use = frames_in_use(&t) - t.pool;
-	r.cpu = soft_cpu_create(r.s, NULL);
-	return r;
+	return rig_start_config(&config);
 }
 
 static inline void rig_verify(struct rig *r)
