@@ -183,6 +183,7 @@ static fw_pfn frame_take_this(struct fw_mm *mm, fw_pfn pfn, bool *ret_zero)
 	else
 		frame_move(mm, f, FRAME_ACTIVE);
 	frame_reset(mm, f, FRAME_HELD);
+	mm->taken++;
 	if (mm->count[FRAME_ACTIVE] > mm->peak_active)
 		mm->peak_active = mm->count[FRAME_ACTIVE];
 	return pfn;

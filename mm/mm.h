@@ -189,6 +189,7 @@ struct fw_mm {
 	struct fw_ppool ppool; /* (M) */
 	uint32_t fresh;	  /* (M) frames from here on were never used */
 	uint32_t touched; /* (n) ... and from here on never touched */
+	uint32_t taken;	  /* (n) frames taken since the last kick */
 	uint64_t count[FRAME_STATES]; /* (M) */
 	struct fw_list standby[STANDBY_LISTS], modified, no_write; /* (M) */
 	struct fw_list mapped; /* (M) modified, for the files of sections */

@@ -17,7 +17,9 @@
 #define OVER_MAX 8	 /* times more liable above its maximum */
 #define STARVED_GAIN 4	 /* frames; see starving() */
 #define STARVED_MAX 256
-#define TOUCH_AHEAD 1024 /* frames touched ahead of their use */
+#define TOUCH_MIN 1024	 /* frames touched ahead of their use */
+#define TOUCH_MAX 8192
+#define KICK_EVERY 256 /* frames taken, when some should be made ready */
 
 uint64_t reclaim_low(const struct fw_mm *mm)
 {
@@ -127,6 +129,50 @@ static unsigned reclaim_due(const struct fw_fault *f)
 	return f->n * 2 > FW_BLOCK_PAGES ? f->n * 2 : FW_BLOCK_PAGES;
 }
 
+/* Zeroed frames that exist on the host: those that cost nothing to take. */
+static uint64_t frames_ready(const struct fw_mm *mm)
+{
+	uint32_t top = mm->touched > mm->fresh ? mm->touched : mm->fresh;
+	uint64_t zeroed = mm->count[FRAME_ZEROED], not_yet = mm->nframes - top;
+
+	return zeroed > not_yet ? zeroed - not_yet : 0;
+}
+
+/* Frames to be touched: half as many ahead as are in use. */
+static uint64_t touch_due(const struct fw_mm *mm)
+{
+	uint32_t ahead = (mm->fresh - mm->base) / 2;
+	uint32_t room = mm->nframes - mm->touched;
+
+	if (ahead < TOUCH_MIN)
+		ahead = TOUCH_MIN;
+	if (ahead > TOUCH_MAX)
+		ahead = TOUCH_MAX;
+	if (mm->touched >= mm->fresh + ahead)
+		return 0;
+	return room < ahead ? room : ahead;
+}
+
+/* Free frames worth zeroing now. */
+static uint64_t zero_due(const struct fw_mm *mm)
+{
+	uint64_t aim = reclaim_low(mm) * 2;
+
+	if (aim < TOUCH_MIN)
+		aim = TOUCH_MIN;
+	return frames_ready(mm) < aim ? mm->count[FRAME_FREE] : 0;
+}
+
+/* Frames go faster than a look once a second would replace them. */
+static void kick_ready(struct fw_mm *mm)
+{
+	if (mm->taken < KICK_EVERY)
+		return;
+	mm->taken = 0;
+	if (touch_due(mm) > 0 || zero_due(mm) > 0)
+		fwp_kick(mm);
+}
+
 void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		   struct fw_space *space, struct fw_fault *f)
 {
@@ -137,6 +183,7 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 	uint64_t second = mm->count[FRAME_STANDBY] + modified;
 	unsigned due = reclaim_due(f);
 
+	kick_ready(mm);
 	if (fresh >= low || !policy_of(mm)->early)
 		return;
 	if (due > 0 && (second < share || avail < low) &&
@@ -180,10 +227,7 @@ bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 {
 	uint64_t modified = mm->modified.count, mapped = mm->mapped.count;
-	uint64_t zeroed = mm->count[FRAME_ZEROED];
-	uint64_t free = mm->count[FRAME_FREE];
-	uint64_t idle = frames_idle(mm);
-	uint64_t low = reclaim_low(mm), room = mm->nframes - mm->touched;
+	uint64_t idle = frames_idle(mm), low = reclaim_low(mm);
 
 	fw_memzero(ret, sizeof(*ret));
 	ret->low = low;
@@ -193,10 +237,8 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 	ret->want_mapped = mapped < mm->mapped_due ? mapped : mm->mapped_due;
 	if (idle < low * 2 || mapped > mm->page_frames / 32)
 		ret->want_mapped = mapped;
-	if (zeroed < low * 2)
-		ret->want_zero = free;
-	if (mm->touched < mm->fresh + TOUCH_AHEAD)
-		ret->want_touch = room < TOUCH_AHEAD ? room : TOUCH_AHEAD;
+	ret->want_zero = zero_due(mm);
+	ret->want_touch = touch_due(mm);
 }
 
 /* The larger and the longer idle, the better; but who was asked in vain must
