@@ -46,6 +46,7 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 	kthread_adopt(t);
 	t->depth = 0;
 	t->pending = 0;
+	t->queued = 0;
 	t->held = 0;
 	t->actor = NULL;
 	p->pid = (uint32_t)HC0(__NR_getpid);

@@ -284,6 +284,62 @@ static void children(void)
 	must(!sigprocmask(SIG_SETMASK, &old, NULL));
 }
 
+static volatile struct both {
+	unsigned usr, segv;
+} *both; /* shared with the sender */
+
+static void count_both(int sig)
+{
+	if (sig == SIGUSR1)
+		both->usr++;
+	else
+		both->segv++;
+}
+
+/* Sends two signals at once, again when both have been handled. */
+static int send_both(pid_t to, unsigned n)
+{
+	for (unsigned i = 1; i <= n; i++) {
+		uint64_t until = now_ns() + 5000000000u;
+
+		if (kill(to, SIGUSR1) || kill(to, SIGSEGV))
+			return 1;
+		while (both->usr < i || both->segv < i)
+			if (now_ns() > until)
+				return 2;
+	}
+	return 0;
+}
+
+/* SIGSEGV is never masked: sent, it comes when another signal already waits
+ * for the end of a system call. Neither may be lost. */
+static void together(void)
+{
+	enum { N = 300 };
+	pid_t self = getpid(), pid;
+	int fd = temp_file(), status;
+	sigset_t none;
+	char c[16];
+
+	sigemptyset(&none);
+	must(!sigprocmask(SIG_SETMASK, &none, NULL));
+	both = map_anon(PAGE, 1);
+	handle(SIGUSR1, count_both, SA_RESTART);
+	handle(SIGSEGV, count_both, SA_RESTART);
+	pid = fork();
+	must(pid >= 0);
+	if (!pid)
+		_exit(send_both(self, N));
+	do {
+		for (unsigned i = 0; i < 20; i++)
+			must(pread(fd, c, sizeof(c), 0) == 0);
+	} while (waitpid(pid, &status, WNOHANG) == 0);
+	printf("two signals at once: %d %u %u\n", outcome(status), both->usr,
+	       both->segv);
+	must(!close(fd));
+	signal(SIGSEGV, SIG_DFL);
+}
+
 int main(void)
 {
 	setbuf(stdout, NULL);
@@ -295,5 +351,6 @@ int main(void)
 	restarts();
 	to_threads();
 	children();
+	together();
 	return 0;
 }

@@ -179,6 +179,7 @@ static void wait_for_lodgers(struct kthread *t, const struct fw_space_port *sp)
 static void agent_check(struct kthread *t, struct fw_space_port *sp)
 {
 	t->pending = 0;
+	t->queued = 0;
 	agent_signals(); /* unmask again: the handler masked everything */
 	if (system_gone())
 		HC2(__NR_kill, sp->owner_pid, SIGKILL);

@@ -81,7 +81,10 @@ struct kproc {
 /* One thread: at the top of its kernel stack, fs_base while in here. */
 struct kthread {
 	struct kthread *self;	/* fs:0 */
-	uint64_t spare[4];
+	uint64_t ret_uc;	/* context to which the thread returns */
+	uint32_t quick;		/* ... that entry.S may restore by itself */
+	volatile uint32_t masked; /* the host's mask is not the guest's */
+	uint64_t spare[2];
 	uint64_t canary;	/* fs:0x28, for library code */
 	struct kproc *p;
 	struct fw_actor *actor;
@@ -89,7 +92,8 @@ struct kthread {
 	uint32_t tid;
 	uint32_t is_agent;
 	volatile uint32_t pending; /* signal number queued in pending_info */
-	uint32_t stop_on_leave;	/* a waiter continued us: stop when free */
+	volatile uint32_t queued; /* signals K_SYNC(i) in queued_info[i] that
+				   * came while one was pending */
 	siginfo_t pending_info;
 	uint64_t guest_mask;	/* as the guest set it */
 	uint64_t guest_fs;	/* valid while in the kernel half; gs is not
@@ -113,6 +117,7 @@ struct kthread {
 	 * cannot keep them for us. By index: see os/signal.c. */
 	uint64_t held;
 	siginfo_t held_info[6];
+	siginfo_t queued_info[6];
 };
 
 #define K_STACK_TOP(any) (((uint64_t)(any) | (FW_STACK_STRIDE - 1)) + 1)

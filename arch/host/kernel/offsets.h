@@ -5,8 +5,14 @@
 
 #define KERNEL_HIGH 0x7800
 #define STACK_STRIDE 0x20000
+#define UC_R8 40 /* and the others in the order of struct sigcontext */
 #define UC_RIP 168
+#define UC_FPSTATE 224
+#define KT_RET_UC 8
+#define KT_QUICK 16
+#define KT_MASKED 20
 #define KT_PENDING 96
-#define KTHREAD_BELOW 3584 /* bytes from the kthread to its stack's end */
+#define EFLAGS_TF 0x100
+#define KTHREAD_BELOW 4352 /* bytes from the kthread to its stack's end */
 
 #endif

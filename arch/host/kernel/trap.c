@@ -16,8 +16,17 @@ _Static_assert(offsetof(struct ucontext, uc_mcontext) +
 			       offsetof(struct sigcontext, rip) ==
 		       UC_RIP,
 	       "entry.S knows where rip is");
+_Static_assert(offsetof(struct ucontext, uc_mcontext) == UC_R8 &&
+		       offsetof(struct ucontext, uc_mcontext) +
+				       offsetof(struct sigcontext, fpstate) ==
+			       UC_FPSTATE,
+	       "entry.S knows a context");
 _Static_assert(offsetof(struct kthread, pending) == KT_PENDING,
 	       "entry.S knows where pending is");
+_Static_assert(offsetof(struct kthread, ret_uc) == KT_RET_UC &&
+		       offsetof(struct kthread, quick) == KT_QUICK &&
+		       offsetof(struct kthread, masked) == KT_MASKED,
+	       "entry.S knows a thread");
 _Static_assert(offsetof(struct kthread, canary) == 0x28,
 	       "library code reads its canary at fs:0x28");
 _Static_assert(sizeof(struct kthread) <= KTHREAD_BELOW, "kthread fits");
@@ -27,6 +36,18 @@ struct k_ext {
 	uint64_t insn, fixup;
 };
 extern const struct k_ext k_ext_start[], k_ext_end[];
+
+/* Index of a synchronous signal in queued_info, -1 for others. */
+static int sync_index(int sig)
+{
+	static const int8_t sync[] = { SIGSEGV, SIGSYS, SIGBUS,
+				       SIGILL,	SIGFPE, SIGTRAP };
+
+	for (int i = 0; i < 6; i++)
+		if (sync[i] == sig)
+			return i;
+	return -1;
+}
 
 static bool has_fsgsbase(const struct kthread *t)
 {
@@ -93,17 +114,32 @@ static void oops(struct kthread *t, int sig, const struct ucontext *uc)
 	k_die(t, sig);
 }
 
+/*
+ * The first signal takes pending_info and masks all that the host can mask.
+ * What still comes is one of the synchronous signals, sent by somebody: each
+ * has a place of its own, and merges with one of its kind as at the host.
+ */
 static void queue_signal(struct kthread *t, struct ucontext *uc,
 			 const siginfo_t *info)
 {
 	uint64_t rip = uc->uc_mcontext.rip;
+	int i = sync_index(info->si_signo);
 
-	t->pending_info = *info;
-	t->pending = (uint32_t)info->si_signo;
+	if (!t->pending) {
+		t->pending_info = *info;
+		t->pending = (uint32_t)info->si_signo;
+	} else if (i >= 0 && !(t->queued & 1u << i)) {
+		t->queued_info[i] = *info;
+		t->queued |= 1u << i;
+	}
+	t->masked = 1;
 	if (rip >= (uint64_t)call_begin && rip <= (uint64_t)call_insn)
 		uc->uc_mcontext.rip = (uint64_t)call_abort;
-	if (rip >= (uint64_t)ret_begin && rip <= (uint64_t)ret_insn)
+	if (rip >= (uint64_t)ret_begin && rip <= (uint64_t)ret_insn) {
 		uc->uc_mcontext.rip = (uint64_t)ret_begin;
+		uc->uc_mcontext.rsp = uc->uc_mcontext.rbx = t->ret_uc;
+		uc->uc_mcontext.rbp = (uint64_t)t;
+	}
 	uc->uc_sigmask = ~K_MASK_NEVER;
 }
 
@@ -117,13 +153,17 @@ void trap_async(int sig, siginfo_t *info, void *context)
 		queue_signal(t, uc, info);
 		return;
 	}
+	t->quick = 0;
 	fs_enter(t);
 	os_signal(t, uc, info);
 	fs_leave(t);
 }
 
-/* On the way back to the user half with a signal queued: everything is
- * masked since queue_signal. */
+/*
+ * On the way back to the user half with signals queued: everything that can
+ * be masked is masked since queue_signal. Another one that comes after
+ * pending is 0 is pending in its turn: entry.S looks again.
+ */
 void trap_pending(struct ucontext *uc)
 {
 	struct kthread *t = k_self();
@@ -132,7 +172,53 @@ void trap_pending(struct ucontext *uc)
 	t->pending = 0;
 	fs_enter(t);
 	os_signal(t, uc, &info);
+	while (t->queued) {
+		unsigned i = (unsigned)__builtin_ctz(t->queued);
+
+		info = t->queued_info[i];
+		__atomic_and_fetch(&t->queued, ~(1u << i), __ATOMIC_SEQ_CST);
+		os_signal(t, uc, &info);
+	}
 	fs_leave(t);
+}
+
+/* ---- entry and return --------------------------------------------------- */
+
+#define USER_CS 0x33
+#define USER_SS 0x2b
+#define EFLAGS_NT 0x4000
+#define XSTATE_MAGIC_AT 464
+#define XSTATE_MAGIC 0x46505853u /* FP_XSTATE_MAGIC1 */
+
+/* What must not have changed for a quick return. */
+struct entry {
+	uint64_t mask, rsp;
+};
+
+static struct entry trap_enter(struct kthread *t, const struct ucontext *uc)
+{
+	/* A signal that is queued before this line is pending still. */
+	t->masked = 0;
+	if (t->pending)
+		t->masked = 1;
+	t->quick = 0;
+	fs_enter(t);
+	return (struct entry){ uc->uc_sigmask, uc->uc_mcontext.rsp };
+}
+
+/* Whether entry.S may go back without the host: the frame's extended state
+ * is the one that the host saved, and no handler runs first. */
+static void trap_leave(struct kthread *t, const struct ucontext *uc,
+		       struct entry at, bool same_frame)
+{
+	const struct sigcontext *m = &uc->uc_mcontext;
+
+	fs_leave(t);
+	t->quick = same_frame && uc->uc_sigmask == at.mask &&
+		   m->rsp == at.rsp && m->cs == USER_CS && m->ss == USER_SS &&
+		   !(m->eflags & (EFLAGS_TF | EFLAGS_NT)) && m->fpstate &&
+		   *(const uint32_t *)((uint64_t)m->fpstate +
+				       XSTATE_MAGIC_AT) == XSTATE_MAGIC;
 }
 
 enum fw_kind k_fault(struct kthread *t, uint64_t addr, unsigned access,
@@ -195,6 +281,7 @@ static void trap_fault(int sig, siginfo_t *info, void *context)
 {
 	struct kthread *t = k_self();
 	struct ucontext *uc = context;
+	struct entry at;
 
 	if (info->si_code <= 0) { /* kill(2), not a fault */
 		trap_async(sig, info, context);
@@ -205,30 +292,33 @@ static void trap_fault(int sig, siginfo_t *info, void *context)
 			oops(t, sig, uc);
 		return;
 	}
-	fs_enter(t);
+	at = trap_enter(t, uc);
 	if (sig == SIGSEGV)
 		user_fault(t, uc, info);
 	else
 		os_exception(t, uc, info);
-	fs_leave(t);
+	trap_leave(t, uc, at, true);
 }
 
 static void trap_syscall(int sig, siginfo_t *info, void *context)
 {
 	struct kthread *t = k_self();
 	struct ucontext *uc = context;
+	bool same_frame = uc->uc_mcontext.rax != __NR_rt_sigreturn;
+	struct entry at;
 
 	if (info->si_code != 1 /* SYS_SECCOMP */) {
 		trap_async(sig, info, context);
 		return;
 	}
 	if (info->si_arch != 0xc000003eu /* AUDIT_ARCH_X86_64 */) {
+		t->quick = 0;
 		uc->uc_mcontext.rax = (uint64_t)-ENOSYS; /* int 0x80 */
 		return;
 	}
-	fs_enter(t);
+	at = trap_enter(t, uc);
 	os_syscall(t, uc);
-	fs_leave(t);
+	trap_leave(t, uc, at, same_frame);
 }
 
 #define SA_OURS (SA_SIGINFO | SA_ONSTACK | 0x04000000 /* SA_RESTORER */)
