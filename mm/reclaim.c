@@ -156,11 +156,8 @@ static uint64_t touch_due(const struct fw_mm *mm)
 /* Free frames worth zeroing now. */
 static uint64_t zero_due(const struct fw_mm *mm)
 {
-	uint64_t aim = reclaim_low(mm) * 2;
-
-	if (aim < TOUCH_MIN)
-		aim = TOUCH_MIN;
-	return frames_ready(mm) < aim ? mm->count[FRAME_FREE] : 0;
+	return frames_ready(mm) < reclaim_low(mm) * 2 ? mm->count[FRAME_FREE]
+						      : 0;
 }
 
 /* Frames go faster than a look once a second would replace them. */

@@ -135,7 +135,7 @@ static void leave_old_space(struct kthread *t)
 		__atomic_sub_fetch(&fw_space_port(old)->users, 1,
 				   __ATOMIC_SEQ_CST);
 	else
-		agent_leave(old);
+		agent_leave(t, old);
 }
 
 static void enter_new_space(struct kthread *t)

@@ -141,8 +141,10 @@ static long dispatch(struct kthread *t, struct ucontext *uc, uint64_t nr)
 void os_syscall(struct kthread *t, struct ucontext *uc)
 {
 	uint64_t nr = uc->uc_mcontext.rax;
-	long ret = nr < OS_CALLS ? dispatch(t, uc, nr) : -ENOSYS;
+	long ret;
 
+	agents_reap(t);
+	ret = nr < OS_CALLS ? dispatch(t, uc, nr) : -ENOSYS;
 	if (ret == K_ERESTART) {
 		uc->uc_mcontext.rip -= SYSCALL_INSN_BYTES;
 		uc->uc_mcontext.rax = nr;

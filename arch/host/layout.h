@@ -130,6 +130,8 @@ static inline struct fw_space_port *fw_space_port(struct fw_space *space)
 	return (struct fw_space_port *)(void *)space->port;
 }
 
+#define FW_LEFT_AGENTS 4
+
 /* A guest process, as others see it (fw_kalloc'ed, in run->procs). */
 struct fw_proc {
 	struct fw_proc *next, *prev;
@@ -142,6 +144,9 @@ struct fw_proc {
 				     * death: the one being destroyed */
 	uint32_t state;		/* enum fw_proc_state */
 	uint32_t exec_shared;	/* old_space is another's: a vfork child */
+	/* Agents of spaces left by exec, still our children: to be reaped by
+	 * this process, 0 for none (agent.c). Its own business. */
+	uint32_t left_agents[FW_LEFT_AGENTS];
 	/* exec: handed from the old image to the new one */
 	char exec_path[256];	/* file that is executed, absolute if known */
 	char exec_name[256];	/* AT_EXECFN */

@@ -37,6 +37,51 @@ static unsigned threads_now(void)
 	return n;
 }
 
+static char state_of(const char *pid)
+{
+	char path[64], text[256] = "", *end;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(fd);
+	end = strrchr(text, ')');
+	return end ? end[2] : 0;
+}
+
+/* Children that have ended and that nobody has waited for. */
+static unsigned zombies(void)
+{
+	char path[64], text[256] = "", *next = text, *pid;
+	unsigned n = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	fd = open(path, O_RDONLY);
+	must(fd >= 0);
+	must(read(fd, text, sizeof(text) - 1) >= 0);
+	close(fd);
+	while ((pid = strsep(&next, " ")))
+		n += *pid && state_of(pid) == 'Z';
+	return n;
+}
+
+/* An exec leaves no process behind: or none for long. */
+static bool leaves_none(void)
+{
+	uint64_t until = now_ns() + 2000000000u;
+
+	usleep(20000);
+	while (zombies())
+		if (now_ns() > until)
+			return false;
+	return true;
+}
+
 /* The new image: says what it was given. */
 static int after_exec(int argc, char **argv)
 {
@@ -58,6 +103,7 @@ static int after_exec(int argc, char **argv)
 	printf(" USR2 ignored %d", sa.sa_handler == SIG_IGN);
 	must(!sigprocmask(SIG_BLOCK, NULL, &set));
 	printf(" HUP blocked %d\n", sigismember(&set, SIGHUP));
+	printf("  no zombie left %d\n", leaves_none());
 	return 12;
 }
 

@@ -22,6 +22,8 @@
 #define HOST_O_NONBLOCK 04000
 #define HOST_POLLHUP 0x10
 #define AGENT_SIGIO 29
+#define HOST_WNOHANG 1
+#define HOST_WALL 0x40000000
 
 #define CLONE_VM 0x100ull
 #define CLONE_PARENT_SETTID 0x100000ull
@@ -257,11 +259,40 @@ long agent_start(struct kthread *t)
 	return 0;
 }
 
-void agent_leave(struct fw_space *space)
+void agent_leave(struct kthread *t, struct fw_space *space)
 {
 	struct fw_space_port *sp = fw_space_port(space);
+	uint32_t *left = t->p->proc->left_agents;
 
+	for (unsigned i = 0; i < FW_LEFT_AGENTS; i++) {
+		if (left[i])
+			continue;
+		left[i] = sp->agent_pid;
+		break;
+	}
 	__atomic_store_n(&sp->gone, 1, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
 	fwp_wake(&sp->mail);
+}
+
+/*
+ * An exec leaves its agent as our child (it has to be one, to learn of our
+ * end). It ends when it has destroyed what was left; then it would stay a
+ * zombie, seen in /proc, as long as we live. So each system call that traps
+ * looks, until it is gone. Threads that look at once do not get the same one.
+ */
+void agents_reap(struct kthread *t)
+{
+	uint32_t *left = t->p->proc->left_agents;
+
+	for (unsigned i = 0; i < FW_LEFT_AGENTS; i++) {
+		uint32_t pid;
+
+		if (!left[i])
+			continue;
+		pid = __atomic_exchange_n(&left[i], 0, __ATOMIC_SEQ_CST);
+		if (pid && HC4(__NR_wait4, pid, 0, HOST_WALL | HOST_WNOHANG,
+			       0) == 0)
+			left[i] = pid;
+	}
 }

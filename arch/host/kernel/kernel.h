@@ -179,6 +179,9 @@ long user_announce(struct kthread *t, const struct fw_range *r, unsigned n,
 		   unsigned *ret_ok, uint64_t *ret_bytes);
 void user_withdraw(struct kthread *t);
 
+/* Reaps agents of spaces left by exec, as far as they have ended. */
+void agents_reap(struct kthread *t);
+
 void k_printf(const char *format, ...) /* to stderr; %s %d %u %x %lx %p %c */
 	__attribute__((format(printf, 1, 2)));
 _Noreturn void k_die(struct kthread *t, int sig); /* as if killed by sig */

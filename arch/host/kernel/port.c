@@ -4,8 +4,7 @@
  * faulting thread's own account, requests to other spaces, panic.
  */
 #include "arch/host/kernel/trap.h"
-
-#define ASK_NS 10000000 /* how long an answer is waited for */
+#include "arch/host/proclist.h"
 
 struct iov {
 	uint64_t base, len;
@@ -88,47 +87,18 @@ _Noreturn void fwp_panic(const char *message, const char *file, int line)
 	k_die(t, SIGABRT);
 }
 
-/*
- * Posts the request while the victim is known to exist: whoever destroys a
- * space makes its process forget it first, under the same lock. An agent that
- * is dead will not answer.
- */
-static bool post(struct kthread *t, struct fw_space *victim, unsigned n,
-		 uint32_t *ret_done)
-{
-	struct fw_space_port *sp = fw_space_port(victim);
-	const struct fw_proc *p;
-
-	procs_lock(t);
-	for (p = t->p->run->procs; p; p = p->next)
-		if (p->space == victim)
-			break;
-	if (p && sp->agent_pid && !lockw_owner_died(&sp->life)) {
-		*ret_done = __atomic_load_n(&sp->done, __ATOMIC_SEQ_CST);
-		__atomic_add_fetch(&sp->want_trim, n, __ATOMIC_SEQ_CST);
-		__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
-		fwp_wake(&sp->mail);
-	} else {
-		p = NULL;
-	}
-	procs_unlock(t);
-	if (!p) /* something is left for the system process to clean up */
-		HC2(__NR_kill, t->p->run->system_pid, SIGCHLD);
-	return p != NULL;
-}
-
 bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 {
-	struct fw_space_port *sp = fw_space_port(victim);
-	const struct lockw_timespec timeout = { 0, ASK_NS };
-	uint32_t done;
+	struct kthread *t = k_self();
+	bool posted, answered;
 
 	(void)mm;
-	if (!post(k_self(), victim, n, &done))
-		return false;
-	lockw_futex(&sp->done, LOCKW_FUTEX_WAIT, done, &timeout);
-	k_self()->wait_since = 0; /* agents are not stopped with their guests */
-	return __atomic_load_n(&sp->done, __ATOMIC_SEQ_CST) != done;
+	answered = agent_ask_trim(t->p->run, t->actor ? t->actor->id : 0,
+				  victim, n, &posted);
+	if (!posted) /* something is left for the system process to clean up */
+		HC2(__NR_kill, t->p->run->system_pid, SIGCHLD);
+	t->wait_since = 0; /* agents are not stopped with their guests */
+	return answered;
 }
 
 void fwp_kick(struct fw_mm *mm)

@@ -1,32 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proc.c - the list of guest processes that the run shares.
- *
- * A record is linked and unlinked under run->procs_lock in an order that
- * leaves the list whole at every instruction: forward links alone decide
- * who is in it; backward links are repaired by the next writer.
+ * proc.c - the records of guest processes, in guests and agents. How they
+ * are listed: arch/host/proclist.h.
  */
 #include "arch/host/kernel/trap.h"
-
-static void relink_back(struct fw_run *run)
-{
-	struct fw_proc *prev = NULL;
-
-	for (struct fw_proc *p = run->procs; p; prev = p, p = p->next)
-		p->prev = prev;
-}
+#include "arch/host/proclist.h"
 
 void procs_lock(struct kthread *t)
 {
-	struct fw_run *run = t->p->run;
-
-	if (fwp_lock(&run->procs_lock, t->actor ? t->actor->id : 0))
-		relink_back(run);
+	proclist_lock(t->p->run, t->actor ? t->actor->id : 0);
 }
 
 void procs_unlock(struct kthread *t)
 {
-	fwp_unlock(&t->p->run->procs_lock);
+	proclist_unlock(t->p->run);
 }
 
 struct fw_proc *proc_find(struct kthread *t, uint32_t pid)
@@ -53,12 +40,8 @@ struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent)
 	p->parent_pid = parent;
 	p->state = FW_PROC_NEW;
 	procs_lock(t);
-	p->next = run->procs;
-	__atomic_store_n(&run->procs, p, __ATOMIC_SEQ_CST);
-	if (p->next)
-		p->next->prev = p;
+	proclist_link(run, p);
 	procs_unlock(t);
-	__atomic_add_fetch(&run->n_procs, 1, __ATOMIC_SEQ_CST);
 	return p;
 }
 
@@ -83,23 +66,13 @@ bool proc_leave_space(struct kthread *t, struct fw_proc *proc,
 
 void proc_remove(struct kthread *t, struct fw_proc *proc)
 {
-	struct fw_run *run = t->p->run;
-	struct fw_proc **link;
+	bool found;
 
 	procs_lock(t);
-	for (link = &run->procs; *link && *link != proc; link = &(*link)->next)
-		;
-	if (!*link) {
-		procs_unlock(t);
-		return;
-	}
-	proc->state = FW_PROC_DEAD;
-	__atomic_store_n(link, proc->next, __ATOMIC_SEQ_CST);
-	if (proc->next)
-		proc->next->prev = proc->prev;
-	__atomic_sub_fetch(&run->n_procs, 1, __ATOMIC_SEQ_CST);
+	found = proclist_unlink(t->p->run, proc);
 	procs_unlock(t);
-	fw_kfree(t->p->mm, t->actor, proc, sizeof(*proc));
+	if (found)
+		fw_kfree(t->p->mm, t->actor, proc, sizeof(*proc));
 }
 
 struct reap {

@@ -93,7 +93,7 @@ void procs_unlock(struct kthread *t);
 /* Starts the agent of the space in which this process lives. */
 long agent_start(struct kthread *t);
 /* Says to the agent that the guest has left this space (exec). */
-void agent_leave(struct fw_space *space);
+void agent_leave(struct kthread *t, struct fw_space *space);
 
 /* lock.c */
 bool thread_lives(uint32_t tid); /* stopped ones do, zombies do not */

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "arch/host/lock.h"
+#include "arch/host/proclist.h"
 #include "arch/host/system/system.h"
 
 #define MAX_PAGES_PER_IO 64
@@ -29,7 +29,7 @@ static struct {
 } port;
 
 static __thread struct fw_robust_head robust;
-static __thread uint32_t self_tid;
+static __thread uint32_t self_tid, self_actor;
 
 void port_init(struct fw_mm *mm, struct fw_run *run,
 	       void (*say)(const char *line))
@@ -50,6 +50,7 @@ void port_enter(struct fw_actor *actor)
 	self_tid = (uint32_t)gettid();
 	lockw_head_init(&robust);
 	syscall(SYS_set_robust_list, &robust, sizeof(robust));
+	self_actor = actor ? actor->id : 0;
 	if (actor) {
 		actor->host_tid = self_tid;
 		actor->host_pid = (uint32_t)getpid();
@@ -256,19 +257,11 @@ void fwp_panic(const char *message, const char *file, int line)
 
 bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 {
-	struct fw_space_port *sp;
-	uint32_t done;
+	bool posted;
 
 	(void)mm;
-	if (!victim)
-		return false;
-	sp = fw_space_port(victim);
-	done = __atomic_load_n(&sp->done, __ATOMIC_ACQUIRE);
-	__atomic_fetch_add(&sp->want_trim, n, __ATOMIC_SEQ_CST);
-	__atomic_fetch_add(&sp->mail, 1, __ATOMIC_SEQ_CST);
-	fwp_wake(&sp->mail);
-	port_futex_wait(&sp->done, done, 10);
-	return true;
+	return victim &&
+	       agent_ask_trim(port.run, self_actor, victim, n, &posted);
 }
 
 void fwp_kick(struct fw_mm *mm)

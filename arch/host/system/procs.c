@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "arch/host/lock.h"
+#include "arch/host/proclist.h"
 #include "arch/host/system/system.h"
 
 #define MAX_SEEN 512
@@ -45,16 +45,9 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* A writer that died may have left backward links undone; forward links
- * alone decide who is in the list. */
 static void procs_lock(struct fw_run *run, struct fw_actor *actor)
 {
-	struct fw_proc *prev = NULL;
-
-	if (!fwp_lock(&run->procs_lock, actor ? actor->id : 0))
-		return;
-	for (struct fw_proc *p = run->procs; p; prev = p, p = p->next)
-		p->prev = prev;
+	proclist_lock(run, actor ? actor->id : 0);
 }
 
 static unsigned look(struct fw_run *run, struct fw_actor *actor,
@@ -73,7 +66,7 @@ static unsigned look(struct fw_run *run, struct fw_actor *actor,
 			.old_space = p->old_space,
 			.exec_shared = p->exec_shared,
 		};
-	fwp_unlock(&run->procs_lock);
+	proclist_unlock(run);
 	return n;
 }
 
@@ -85,7 +78,7 @@ unsigned procs_list(struct fw_run *run, struct fw_actor *actor, uint32_t *pids,
 	procs_lock(run, actor);
 	for (struct fw_proc *p = run->procs; p && n < max; p = p->next)
 		pids[n++] = p->pid;
-	fwp_unlock(&run->procs_lock);
+	proclist_unlock(run);
 	return n;
 }
 
@@ -94,9 +87,8 @@ bool procs_known(struct fw_run *run, struct fw_actor *actor, uint32_t pid)
 	struct fw_proc *p;
 
 	procs_lock(run, actor);
-	for (p = run->procs; p && p->pid != pid; p = p->next)
-		;
-	fwp_unlock(&run->procs_lock);
+	p = proclist_find(run, pid);
+	proclist_unlock(run);
 	return p;
 }
 
@@ -224,21 +216,11 @@ static void reap_actors(struct fw_mm *mm, struct fw_actor *actor,
 static void remove_record(struct fw_mm *mm, struct fw_run *run,
 			  struct fw_actor *actor, struct fw_proc *proc)
 {
-	struct fw_proc **link = &run->procs;
 	bool found;
 
 	procs_lock(run, actor);
-	while (*link && *link != proc)
-		link = &(*link)->next;
-	found = *link;
-	if (found) {
-		proc->state = FW_PROC_DEAD;
-		__atomic_store_n(link, proc->next, __ATOMIC_SEQ_CST);
-		if (proc->next)
-			proc->next->prev = proc->prev;
-		__atomic_sub_fetch(&run->n_procs, 1, __ATOMIC_SEQ_CST);
-	}
-	fwp_unlock(&run->procs_lock);
+	found = proclist_unlink(run, proc);
+	proclist_unlock(run);
 	if (found)
 		fw_kfree(mm, actor, proc, sizeof(*proc));
 }
@@ -254,7 +236,7 @@ static void forget_space(struct fw_run *run, struct fw_actor *actor,
 		if (p->old_space == space)
 			p->old_space = NULL;
 	}
-	fwp_unlock(&run->procs_lock);
+	proclist_unlock(run);
 }
 
 /* A vfork child lives in its parent's space until it execs or ends. */
@@ -322,6 +304,65 @@ static bool is_ours_to_clean(const struct seen *s)
 	       (s->exec_shared || none_left(s->old_space));
 }
 
+/* ---- spaces that nobody answers for -------------------------------------- */
+
+#define MAX_ORPHANS 16
+
+/* A space that its guest has left by exec. */
+struct orphan {
+	struct fw_space *space;
+	uint32_t id, agent;
+};
+
+/* Those whose agent was found dead. */
+static struct orphan orphans[MAX_ORPHANS];
+
+struct left {
+	unsigned n;
+	struct orphan found[MAX_ORPHANS];
+};
+
+static void collect_left(struct fw_space *space, void *arg)
+{
+	const struct fw_space_port *sp = fw_space_port(space);
+	struct left *l = arg;
+
+	if (sp->gone && sp->agent_pid && l->n < MAX_ORPHANS)
+		l->found[l->n++] =
+			(struct orphan){space, space->id, sp->agent_pid};
+}
+
+static bool was_orphan(const struct orphan *o)
+{
+	for (unsigned i = 0; i < MAX_ORPHANS; i++)
+		if (orphans[i].space == o->space && orphans[i].id == o->id)
+			return true;
+	return false;
+}
+
+/*
+ * A guest that execs leaves its old space to the old agent, which no record
+ * names any more. If that agent dies before it is done, the rest is ours. It
+ * may have ended after we had listed the space because it was done: only one
+ * that is listed again, its agent known to be dead before, is destroyed.
+ */
+static void clean_orphans(struct fw_mm *mm, struct fw_run *run,
+			  struct fw_actor *actor)
+{
+	struct left l = {.n = 0};
+	unsigned n = 0;
+
+	fw_space_each(mm, actor, collect_left, &l);
+	for (unsigned i = 0; i < l.n; i++) {
+		if (was_orphan(&l.found[i]))
+			destroy_space(mm, run, actor, 0, l.found[i].space);
+		else if (!task_state(l.found[i].agent))
+			l.found[n++] = l.found[i];
+	}
+	memset(orphans, 0, sizeof(orphans));
+	memcpy(orphans, l.found, n * sizeof(*orphans));
+}
+
 unsigned procs_clean(struct fw_mm *mm, struct fw_run *run,
 		     struct fw_actor *actor, bool all,
 		     void (*say)(const char *line))
@@ -339,6 +380,7 @@ unsigned procs_clean(struct fw_mm *mm, struct fw_run *run,
 		else if (is_ours_to_clean(s) && long_dead(s))
 			clean_one(mm, run, actor, s);
 	}
+	clean_orphans(mm, run, actor);
 	if (all)
 		reap_actors(mm, actor, 0, 0);
 	return lost;
