@@ -76,17 +76,24 @@ static void agent_descriptors(struct kthread *t)
 	HC1(__NR_chdir, "/");
 }
 
+/* Takes the two signals: at the start, and again after one of them, whose
+ * handler has masked everything. */
+static void agent_unmask(void)
+{
+	uint64_t mask = ~(K_SIG_BIT(K_SIG_PARENT) | K_SIG_BIT(AGENT_SIGIO) |
+			  K_MASK_NEVER);
+
+	HC4(__NR_rt_sigprocmask, 2, &mask, 0, 8);
+}
+
 static void agent_signals(void)
 {
 	uint64_t act[4] = { (uint64_t)agent_signal,
 			    SA_SIGINFO | SA_ONSTACK | 0x04000000,
 			    (uint64_t)trap_restorer, ~0ull };
-	uint64_t mask = ~(K_SIG_BIT(K_SIG_PARENT) | K_SIG_BIT(AGENT_SIGIO) |
-			  K_MASK_NEVER);
 
 	HC4(__NR_rt_sigaction, K_SIG_PARENT, act, 0, 8);
 	HC4(__NR_rt_sigaction, AGENT_SIGIO, act, 0, 8);
-	HC4(__NR_rt_sigprocmask, 2, &mask, 0, 8);
 }
 
 /* Does what the mail asks for. */
@@ -133,7 +140,6 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 		fw_space_destroy(mm, t->actor, space);
 	}
 	__atomic_sub_fetch(&run->n_agents, 1, __ATOMIC_SEQ_CST);
-	fwp_kick(mm);
 	fw_actor_destroy(mm, t->actor, t->actor);
 	HC1(__NR_exit, 0);
 	__builtin_unreachable();
@@ -182,7 +188,7 @@ static void agent_check(struct kthread *t, struct fw_space_port *sp)
 {
 	t->pending = 0;
 	t->queued = 0;
-	agent_signals(); /* unmask again: the handler masked everything */
+	agent_unmask();
 	if (system_gone())
 		HC2(__NR_kill, sp->owner_pid, SIGKILL);
 	HC5(__NR_prctl, PR_SET_PDEATHSIG, K_SIG_PARENT, 0, 0, 0);
@@ -204,6 +210,7 @@ static void agent_main(void *arg)
 	HC2(__NR_setpgid, 0, 0);
 	HC5(__NR_prctl, PR_SET_NAME, "fw-agent", 0, 0, 0);
 	fwp_lock(&sp->life, t->actor->id);
+	agent_signals();
 	agent_check(t, sp);
 	for (;;) {
 		uint32_t seen = __atomic_load_n(&sp->mail, __ATOMIC_SEQ_CST);
