@@ -7,8 +7,11 @@
 #include "tests/programs/prog.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #define FILE_BYTES (8 * MIB)
@@ -98,14 +101,37 @@ static void file_page(void)
 	must(!close(fd));
 }
 
-static void getppid_call(void)
+static double getppid_us(void)
 {
 	enum { N = 200000 };
 	double start = wall_us();
 
 	for (unsigned i = 0; i < N; i++)
 		syscall(SYS_getppid);
-	say("getppid", (wall_us() - start) / N);
+	return (wall_us() - start) / N;
+}
+
+static void getppid_call(void)
+{
+	say("getppid", getppid_us());
+}
+
+/* Natively: what any seccomp filter costs, here one that allows all. */
+static void getppid_filter(void)
+{
+	struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+	struct sock_fprog program = {1, &allow};
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (pid) {
+		must(wait_for(pid) == 0);
+		return;
+	}
+	must(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	must(!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+	say("getppid_filter", getppid_us());
+	_exit(0);
 }
 
 static void pread_call(void)
@@ -250,6 +276,7 @@ static const struct figure {
 	{"sequential_touch", sequential_touch},
 	{"file_page", file_page},
 	{"getppid", getppid_call},
+	{"getppid_filter", getppid_filter},
 	{"pread_4k", pread_call},
 	{"fork_exit_wait", fork_wait},
 	{"fork_exec_wait", exec_wait},

@@ -189,7 +189,7 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 	if ((modified > share || (avail < low && modified > 0)) &&
 	    fw_write_modified(mm, actor, BATCH) == 0)
 		fw_write_mapped(mm, actor, BATCH);
-	else if (modified > share / 2 || mm->count[FRAME_FREE] > 0)
+	else if (modified > share / 2 || zero_due(mm) >= BATCH)
 		fwp_kick(mm);
 }
 

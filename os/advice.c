@@ -66,9 +66,11 @@ static long advise(struct kthread *t, uint64_t start, uint64_t len, int advice)
 	case MADV_NORMAL:
 		return set_flags(t, start, len, 0, access);
 	case MADV_RANDOM:
-		return set_flags(t, start, len, FW_VADF_RANDOM, access);
+		return set_flags(t, start, len, FW_VADF_RANDOM,
+				 FW_VADF_SEQUENTIAL);
 	case MADV_SEQUENTIAL:
-		return set_flags(t, start, len, FW_VADF_SEQUENTIAL, access);
+		return set_flags(t, start, len, FW_VADF_SEQUENTIAL,
+				 FW_VADF_RANDOM);
 	case MADV_DONTFORK:
 		return set_flags(t, start, len, FW_VADF_DONTFORK, 0);
 	case MADV_DOFORK:

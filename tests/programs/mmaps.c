@@ -246,6 +246,28 @@ static void residency(void)
 	SAY(mlock(at(8), PAGE));
 }
 
+/* Where accesses are said to be at random a touch brings in no neighbour;
+ * the advice goes with the pages, and can be taken back. */
+static void random_access(void)
+{
+	enum { N = 64 };
+	char *m = map_anon(N * PAGE, 0);
+	unsigned char v[N];
+	unsigned n = 0;
+
+	must(!madvise(m, N * PAGE, MADV_NOHUGEPAGE) || errno == EINVAL);
+	SAY(madvise(m, N * PAGE, MADV_SEQUENTIAL));
+	SAY(madvise(m, N * PAGE, MADV_RANDOM));
+	for (unsigned i = 0; i < N / 2; i++)
+		m[i * PAGE] = 1;
+	must(!mincore(m, N * PAGE, v));
+	for (unsigned i = 0; i < N; i++)
+		n += v[i] & 1;
+	printf("touched at random: %u pages in core\n", n);
+	SAY(madvise(m, N * PAGE, MADV_NORMAL));
+	must(!munmap(m, N * PAGE));
+}
+
 int main(void)
 {
 	int fd = temp_file();
@@ -260,6 +282,7 @@ int main(void)
 	arena = map_anon(66 * PAGE, 0);
 	arena += PAGE; /* a page of ours on either side */
 	show("start");
+	random_access();
 	mapping(fd);
 	protecting();
 	moving();
