@@ -55,7 +55,7 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 	p->sig_lock = 0;
 	p->proc = proc;
 	p->space = space;
-	hostmap_forked(t);
+	hostmap_forked(t, rq->inherited);
 	if (p->agent) {
 		kthread_free(p->agent);
 		p->agent = NULL;
@@ -139,7 +139,7 @@ static long after_fork(struct kthread *t, const struct clone_request *rq,
 }
 
 static long do_fork(struct kthread *t, struct ucontext *uc,
-		    const struct clone_request *rq)
+		    struct clone_request *rq)
 {
 	struct kproc *p = t->p;
 	struct fw_proc *proc = proc_add(t, 0, p->pid);
@@ -153,6 +153,7 @@ static long do_fork(struct kthread *t, struct ucontext *uc,
 		proc_remove(t, proc);
 		return pid;
 	}
+	rq->inherited = hostmap_inherited(t);
 	/* The host itself notes the child's pid, before the child runs: it may
 	 * be dead and its record another's when we run again. */
 	pid = HC5(__NR_clone,
@@ -287,7 +288,7 @@ static long do_vfork(struct kthread *t, const struct ucontext *uc,
 /* ---- the calls ---------------------------------------------------------- */
 
 static long do_clone(struct kthread *t, struct ucontext *uc,
-		     const struct clone_request *rq)
+		     struct clone_request *rq)
 {
 	if (t->p->run->state == FW_RUN_ENDING)
 		return -EAGAIN;

@@ -9,7 +9,7 @@
 struct clone_request {
 	uint64_t flags; /* without the exit signal */
 	uint32_t exit_signal;
-	uint32_t pad;
+	bool inherited; /* fork: hostmap_inherited() of the parent */
 	uint64_t stack; /* first rsp of the child; 0: the caller's */
 	uint64_t ptid, ctid, tls, pidfd;
 };

@@ -335,7 +335,16 @@ static bool inherits(const struct fw_vad *v)
 	return v->kind != FW_VAD_HOST && !(v->flags & FW_VADF_WIPEONFORK);
 }
 
-void hostmap_forked(struct kthread *t)
+bool hostmap_inherited(struct kthread *t)
+{
+	const struct fw_vad *v = fw_vad_at_or_above(t->p->space, 0);
+
+	while (v && inherits(v) && !(v->flags & FW_VADF_DONTFORK))
+		v = fw_vad_next((struct fw_vad *)(uintptr_t)v);
+	return !v;
+}
+
+void hostmap_forked(struct kthread *t, bool inherited)
 {
 	const struct fw_vad *v = fw_vad_at_or_above(t->p->space, 0);
 	fw_vpn at = 0, top = FW_USER_TOP >> FW_PAGE_SHIFT;
@@ -344,6 +353,8 @@ void hostmap_forked(struct kthread *t)
 		hostmap_drop_all(t);
 		return;
 	}
+	if (inherited)
+		return;
 	for (; v; v = fw_vad_next((struct fw_vad *)(uintptr_t)v)) {
 		if (!inherits(v))
 			continue;

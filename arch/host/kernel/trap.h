@@ -103,9 +103,12 @@ bool thread_lives(uint32_t tid); /* stopped ones do, zombies do not */
 void hostmap_drop_all(struct kthread *t);
 /* munmap/mmap ran out of mappings: makes room; false when nothing is left. */
 bool hostmap_room(struct kthread *t);
-/* In a forked child, before its first user instruction: nothing of the
- * parent's user half stays mapped. */
-void hostmap_forked(struct kthread *t);
+/* True when a child of this process is to have each of its regions: nothing
+ * is mapped elsewhere. Space lock. */
+bool hostmap_inherited(struct kthread *t);
+/* In a forked child, before its first user instruction: nothing stays mapped
+ * of what it is not to have. `inherited` as the parent found it. */
+void hostmap_forked(struct kthread *t, bool inherited);
 
 /* window.c */
 /* Maps `len` bytes of a file from `offset` on into the windows area; returns
