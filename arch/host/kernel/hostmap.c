@@ -41,6 +41,15 @@ static bool is_cached(fw_pte pte)
 	return (pte & want) == want;
 }
 
+/* As buffers of system calls mostly are. */
+static bool all_cached(const fw_pte *pte, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (pte[i] & FW_PTE_VALID && !is_cached(pte[i]))
+			return false;
+	return true;
+}
+
 /* ---- room for mappings ------------------------------------------------- */
 
 /* Clears the cached bits of a whole table of 512 PTEs. */
@@ -213,21 +222,28 @@ static void fill_table(struct kthread *t, fw_vpn vpn, fw_pte *pte, unsigned n,
 	}
 }
 
+/* The pages of [vpn, vpn + n) that lie in this table, up to a region's end. */
+static unsigned fill_part(struct fw_space *space, fw_vpn vpn, unsigned n,
+			  fw_pte *pte)
+{
+	const struct fw_vad *vad =
+		fw_vad_at_or_above(space, vpn << FW_PAGE_SHIFT);
+
+	if (vad && vad->start <= vpn && vad->end < vpn + n)
+		n = (unsigned)(vad->end - vpn);
+	fill_table(k_self(), vpn, pte, n, vad);
+	return n;
+}
+
 void fwp_tlb_fill(struct fw_space *space, fw_vpn vpn, unsigned n)
 {
-	struct kthread *t = k_self();
-
 	while (n) {
 		fw_pte *table = fw_pte_table_locked(space, vpn);
 		unsigned in = (unsigned)(vpn & (PTES - 1));
 		unsigned m = n < PTES - in ? n : PTES - in;
-		const struct fw_vad *vad =
-			fw_vad_at_or_above(space, vpn << FW_PAGE_SHIFT);
 
-		if (vad && vad->start <= vpn && vad->end < vpn + m)
-			m = (unsigned)(vad->end - vpn);
-		if (table)
-			fill_table(t, vpn, table + in, m, vad);
+		if (table && !all_cached(table + in, m))
+			m = fill_part(space, vpn, m, table + in);
 		vpn += m;
 		n -= m;
 	}
