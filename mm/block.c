@@ -172,6 +172,31 @@ fw_pfn block_find_single(struct fw_mm *mm, bool want_zero)
 	return block_pick(mm, pfn, want_zero);
 }
 
+fw_pfn block_get_all(struct fw_mm *mm)
+{
+	fw_pfn pfn = block_first(mm, BLOCK_WHOLE_ZERO);
+	struct fw_block *b;
+
+	if (pfn == FW_PFN_NONE ||
+	    mm->blocks[pfn >> FW_BLOCK_SHIFT].zero != 0xffff)
+		pfn = block_fresh(mm);
+	if (pfn == FW_PFN_NONE)
+		return pfn;
+	b = &mm->blocks[pfn >> FW_BLOCK_SHIFT];
+	FW_SET(mm, b->zero, 0);
+	block_update(mm, b);
+	return pfn;
+}
+
+void block_put_zeroed(struct fw_mm *mm, fw_pfn base, uint32_t bits)
+{
+	struct fw_block *b = &mm->blocks[base >> FW_BLOCK_SHIFT];
+
+	FW_ASSERT(((b->free | b->zero) & bits) == 0);
+	FW_SET(mm, b->zero, b->zero | bits);
+	block_update(mm, b);
+}
+
 /* Broken blocks first, so that one is emptied before the next is broken.
  * Free frames in blocks that have zeroed ones as well are looked for in the
  * first few of those. */

@@ -6,6 +6,7 @@
  */
 #include <mm/plan.h>
 #include <mm/policy.h>
+#include <mm/stripe.h>
 
 unsigned plan_block(const struct fw_plan *p, fw_vpn *ret_lo)
 {
@@ -216,10 +217,9 @@ static bool access_allowed(const struct fw_vad *vad, uint32_t access)
 	return !(access & FW_ACC_EXEC) || (vad->prot & FW_PROT_X);
 }
 
-/* Region and permission. False: f->kind says what is wrong. */
-static bool plan_permitted(struct fw_plan *p)
+bool plan_permitted(struct fw_plan *p)
 {
-	struct fw_vad *vad = vad_find(p->space, p->vpn);
+	struct fw_vad *vad = vad_find_near(p->space, p->stripe, p->vpn);
 	enum guard_says says;
 
 	p->vad = vad;
@@ -227,7 +227,7 @@ static bool plan_permitted(struct fw_plan *p)
 	p->f->kind = FW_KIND_MAPERR;
 	if (!vad)
 		return false;
-	p->space->hint = vad;
+	p->stripe->hint = vad;
 	says = guard_stack(vad, p->vpn);
 	if (says == GUARD_NOT_MAPPED)
 		return false;
@@ -320,33 +320,45 @@ static enum fw_step fault_perform(struct fw_plan *p)
 	return FW_STEP_DONE;
 }
 
-/* One look at the fault. Space lock. */
-static enum fw_step fault_attempt(struct fw_plan *p)
+/* The long way. The stripe's and the mm lock. */
+static enum fw_step fault_full(struct fw_plan *p)
 {
 	struct fw_fault *f = p->f;
 	enum fw_step step;
 
-	mm_lock(p->mm, p->actor);
-	f->n = 0;
-	if (!plan_permitted(p)) {
-		mm_unlock(p->mm);
+	if (!plan_permitted(p))
 		return FW_STEP_DONE;
+	if (p->guard && p->space->n_stripes > 1 && !p->whole) {
+		p->want_whole = true;
+		return FW_STEP_AGAIN;
 	}
-	if (p->guard) {
-		step = fault_guard(p);
-		mm_unlock(p->mm);
-		return step;
-	}
-	if (!plan_prepare(p)) {
-		mm_unlock(p->mm);
+	if (p->guard)
+		return fault_guard(p);
+	if (!plan_prepare(p))
 		return FW_STEP_FRAMES;
-	}
 	p->what = classify(p);
 	step = fault_perform(p);
 	if (f->n > 0)
 		policy_note(p->mm, p->space,
 			    p->pte - (p->vpn - f->window), f->n);
-	mm_unlock(p->mm);
+	if (p->what == PLAN_ZERO && p->space->n_stripes > 1)
+		stripe_fill(p->mm, p->space, p->stripe);
+	return step;
+}
+
+/* One look at the fault. The stripe's lock. */
+static enum fw_step fault_attempt(struct fw_plan *p)
+{
+	enum fw_step step = FW_STEP_DONE;
+	struct fw_fault *f = p->f;
+
+	f->n = 0;
+	p->fast = p->space->n_stripes > 1 && fault_fast(p);
+	if (!p->fast) {
+		mm_lock(p->mm, p->actor);
+		step = fault_full(p);
+		mm_unlock(p->mm);
+	}
 	if (f->n > 0 && step == FW_STEP_DONE)
 		fwp_tlb_fill(p->space, f->window, f->n);
 	return step;
@@ -377,14 +389,36 @@ static bool fault_reclaim(struct fw_plan *p, unsigned round)
 	return more;
 }
 
+/* The stripe of the page is enough, but for a fault that changes regions. */
+static void fault_lock(struct fw_plan *p)
+{
+	p->whole = p->want_whole;
+	if (p->whole)
+		fw_space_lock(p->space, p->actor);
+	else
+		p->stripe = stripe_lock(p->space, p->vpn, p->actor);
+}
+
+static void fault_unlock(struct fw_plan *p)
+{
+	if (p->whole)
+		fw_space_unlock(p->space);
+	else
+		stripe_unlock(p->space, p->stripe);
+}
+
 static void fault_count(struct fw_plan *p)
 {
 	struct fw_fault *f = p->f;
 
-	if (p->space) {
-		p->space->faults++;
+	struct fw_stripe *s = p->stripe;
+
+	if (!s && p->space)
+		s = &p->space->stripe[0];
+	if (s)
+		s->faults++;
+	if (p->space && !p->fast && p->space->trim_epoch != p->mm->trim_clock)
 		p->space->trim_epoch = p->mm->trim_clock;
-	}
 	p->actor->fault_count[f->kind]++;
 	p->actor->pages_count[f->kind] += f->n;
 }
@@ -420,7 +454,7 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	enum fw_step step;
 	unsigned rounds = 0;
 
-	fw_memzero(&p, sizeof(p));
+	fw_memzero(&p, offsetof(struct fw_plan, pfn));
 	p.mm = mm;
 	p.actor = actor;
 	p.space = space;
@@ -437,9 +471,9 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	space = p.space;
 	f->trimmed += wset_make_way(mm, actor, space);
 	do {
-		fw_space_lock(space, actor);
+		fault_lock(&p);
 		step = fault_attempt(&p);
-		fw_space_unlock(space);
+		fault_unlock(&p);
 		if (step == FW_STEP_READ)
 			step = fault_read(&p);
 		else if (step == FW_STEP_WAIT)
@@ -450,5 +484,6 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 		}
 	} while (step != FW_STEP_DONE);
 	fault_count(&p);
-	reclaim_ahead(mm, actor, space, f);
+	if (!p.fast)
+		reclaim_ahead(mm, actor, space, f);
 }

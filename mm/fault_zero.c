@@ -36,23 +36,37 @@ static bool page_wants_zero(const struct fw_plan *p, fw_vpn vpn)
 	return loc && pte_is_zero_demand(*loc);
 }
 
-static unsigned window_size(const struct fw_plan *p)
+unsigned zero_window_size(const struct fw_plan *p)
 {
 	const struct fw_vad *vad = p->vad;
-	unsigned n = run_beside(p, p->grow) + 1;
+	unsigned n = run_beside(p, p->grow) + 1, before;
 
+	before = __atomic_load_n(&vad->window, __ATOMIC_RELAXED);
 	if (vad->flags & FW_VADF_RANDOM)
 		return 1;
 	if (vad->flags & FW_VADF_SEQUENTIAL)
 		return FW_BLOCK_PAGES;
-	if (vad->last_fault == p->vpn && vad->window * 2u > n)
-		n = vad->window * 2u;
+	if (__atomic_load_n(&vad->last_fault, __ATOMIC_RELAXED) == p->vpn &&
+	    before * 2 > n)
+		n = before * 2;
 	return n < FW_BLOCK_PAGES ? n : FW_BLOCK_PAGES;
+}
+
+/* Hints: a word that another stripe's fault writes at the same time is as
+ * good. */
+void zero_window_note(struct fw_plan *p, fw_vpn end, unsigned want)
+{
+	struct fw_vad *vad = p->vad;
+
+	if (vad->flags & FW_VADF_RANDOM)
+		return;
+	__atomic_store_n(&vad->window, (uint16_t)want, __ATOMIC_RELAXED);
+	__atomic_store_n(&vad->last_fault, end, __ATOMIC_RELAXED);
 }
 
 static void window_choose(struct fw_plan *p, struct zero_window *w)
 {
-	unsigned want = window_size(p), n = 1, block;
+	unsigned want = zero_window_size(p), n = 1, block;
 	fw_vpn lo;
 
 	block = plan_block(p, &lo);
@@ -74,8 +88,7 @@ static void window_choose(struct fw_plan *p, struct zero_window *w)
 			n++;
 	}
 	w->n = n;
-	p->vad->window = (uint16_t)want;
-	p->vad->last_fault = w->lo + n;
+	zero_window_note(p, w->lo + n, want);
 }
 
 /* Takes the frames of the window. True when all of them are zeroed. */

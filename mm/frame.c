@@ -58,6 +58,8 @@
  *   others      BAD         frame_settle, frame_free    RETIRE, and now it is
  *                                                  free or its content
  *                                                  elsewhere
+ *   ZEROED      ACTIVE      frames_lend            16 into a stripe's stock
+ *   ACTIVE      ZEROED      frames_return          ... and back, unused
  *
  * What may be trusted in each state:
  *   ZEROED, FREE  nobody names the frame; its bit in its block is set.
@@ -75,6 +77,7 @@
  *             prototype, valid, and they all have the prototype bit. Else
  *             share is 1 and pte is that PTE. WRITE: a write-out that began
  *             before it was rescued still runs. HELD: in an actor's held[].
+ *             In a stock (stripe.c) the record says ZEROED until it is used.
  *   BAD       nobody names it, and nobody ever will.
  *
  * A reference count beside the share count, as NT has it, is not needed: the
@@ -170,7 +173,15 @@ static bool frame_takable(const struct fw_mm *mm, fw_pfn pfn)
 {
 	if (pfn < mm->base || pfn >= mm->fresh)
 		return false;
-	return mm->frames[pfn].state <= FRAME_STANDBY;
+	if (mm->frames[pfn].state == FRAME_STANDBY)
+		return true;
+	return block_has(mm, pfn);
+}
+
+static void frames_peak(struct fw_mm *mm)
+{
+	if (mm->count[FRAME_ACTIVE] > mm->peak_active)
+		mm->peak_active = mm->count[FRAME_ACTIVE];
 }
 
 static fw_pfn frame_take_this(struct fw_mm *mm, fw_pfn pfn, bool *ret_zero)
@@ -184,8 +195,7 @@ static fw_pfn frame_take_this(struct fw_mm *mm, fw_pfn pfn, bool *ret_zero)
 		frame_move(mm, f, FRAME_ACTIVE);
 	frame_reset(mm, f, FRAME_HELD);
 	mm->taken++;
-	if (mm->count[FRAME_ACTIVE] > mm->peak_active)
-		mm->peak_active = mm->count[FRAME_ACTIVE];
+	frames_peak(mm);
 	return pfn;
 }
 
@@ -235,6 +245,38 @@ fw_pfn frame_take_idle(struct fw_mm *mm)
 	bool zero;
 
 	return pfn == FW_PFN_NONE ? pfn : frame_take_this(mm, pfn, &zero);
+}
+
+fw_pfn frames_lend(struct fw_mm *mm)
+{
+	fw_pfn base = block_get_all(mm);
+
+	if (base == FW_PFN_NONE)
+		return base;
+	FW_SUB(mm, mm->count[FRAME_ZEROED], FW_BLOCK_PAGES);
+	FW_ADD(mm, mm->count[FRAME_ACTIVE], FW_BLOCK_PAGES);
+	mm->moves[FRAME_ZEROED][FRAME_ACTIVE] += FW_BLOCK_PAGES;
+	frames_peak(mm);
+	return base;
+}
+
+void frames_return(struct fw_mm *mm, fw_pfn base, uint32_t left)
+{
+	unsigned n = 0;
+	uint32_t bits;
+
+	for (bits = left; bits != 0; bits &= bits - 1)
+		n++;
+	block_put_zeroed(mm, base, left);
+	FW_ADD(mm, mm->count[FRAME_ZEROED], n);
+	FW_SUB(mm, mm->count[FRAME_ACTIVE], n);
+	mm->moves[FRAME_ACTIVE][FRAME_ZEROED] += n;
+	for (bits = left; bits != 0; bits &= bits - 1) {
+		fw_pfn pfn = base + (fw_pfn)__builtin_ctz(bits);
+
+		if (frame_at(mm, pfn)->prio & FRAME_RETIRE)
+			frame_move(mm, frame_at(mm, pfn), FRAME_BAD);
+	}
 }
 
 fw_pfn frame_take_free(struct fw_mm *mm)
@@ -428,11 +470,12 @@ enum fw_status fw_frame_retire(struct fw_mm *mm, struct fw_actor *actor,
 	f = frame_at(mm, pfn);
 	if (f->state == FRAME_STANDBY)
 		frame_repurpose(mm, f);
-	else if (f->state != FRAME_ZEROED && f->state != FRAME_FREE &&
-		 f->state != FRAME_BAD)
+	else if (!block_has(mm, pfn) && f->state != FRAME_BAD)
 		status = FW_E_BUSY;
 	if (status == FW_E_BUSY) {
-		FW_SET(mm, f->prio, f->prio | FRAME_RETIRE);
+		/* Not undone: it may be in a stock, where the rest of the
+		 * word is changed without the mm lock. */
+		__atomic_fetch_or(&f->prio, FRAME_RETIRE, __ATOMIC_RELAXED);
 	} else if (f->state != FRAME_BAD) {
 		frame_move(mm, f, FRAME_BAD);
 		frame_reset(mm, f, FRAME_USER);

@@ -38,3 +38,24 @@ bool fw_page_is_zero(const void *page)
 	}
 	return true;
 }
+
+char *fw_put_text(char *to, const char *end, const char *text)
+{
+	while (*text && to < end)
+		*to++ = *text++;
+	return to;
+}
+
+char *fw_put_number(char *to, const char *end, uint64_t n)
+{
+	char digits[20];
+	int k = 0;
+
+	do {
+		digits[k++] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	while (k > 0 && to < end)
+		*to++ = digits[--k];
+	return to;
+}

@@ -8,6 +8,7 @@
  * it takes the same time for any size of RAM.
  */
 #include <mm/mm.h>
+#include <mm/order.h>
 
 #define CORE_FRAMES_MIN 64 /* for tables and records, when set apart */
 
@@ -34,6 +35,17 @@ static void lists_init(struct fw_mm *mm)
 		mm->pool_head[i] = FW_PFN_NONE;
 }
 
+/* An undone word must not hold the PTE of another stripe; the lists of some
+ * policies are not a stripe's own. */
+static bool stripes_valid(const struct fw_mm_config *config)
+{
+	uint32_t n = config->stripes;
+
+	return n <= 1 || (n <= FW_STRIPES_MAX && (n & (n - 1)) == 0 &&
+			  sizeof(fw_pte) == sizeof(fw_word) &&
+			  config->policy == FW_POLICY_NT);
+}
+
 enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 			  struct fw_mm **ret_mm)
 {
@@ -45,7 +57,8 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	    config->nframes < 256 || config->nframes >= 1u << FW_PFN_BITS ||
 	    ((uintptr_t)ram & FW_PAGE_MASK) != 0 ||
 	    config->user_min >= config->user_top ||
-	    config->user_top > FW_USER_END || config->policy >= FW_POLICIES)
+	    config->user_top > FW_USER_END || config->policy >= FW_POLICIES ||
+	    !stripes_valid(config))
 		return FW_E_INVAL;
 	at = round_up(sizeof(*mm), 64);
 	mm->frames = (struct fw_frame *)(void *)(p + at);
@@ -79,6 +92,7 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	mm->user_min = config->user_min;
 	mm->user_top = config->user_top;
 	mm->kernel_low = FW_VPN_END;
+	mm->stripes = config->stripes > 1 ? config->stripes : 1;
 	mm->next_space_id = 1;
 	mm->strict = config->strict;
 	lists_init(mm);
@@ -122,8 +136,23 @@ static void journal_rollback(struct fw_mm *mm)
 	mm->rollbacks++;
 }
 
-void mm_lock(struct fw_mm *mm, const struct fw_actor *actor)
+/* By whoever the port says holds it, before he lets it go. */
+void lock_order_release(struct fw_mm *mm, const struct fw_lock *lock,
+			unsigned rank)
 {
+#ifdef FW_LOCK_ORDER
+	struct fw_actor *a = fw_actor_by_id(mm, lock->owner);
+
+	if (lock->owner != 0 && a)
+		a->locks &= ~(1u << rank);
+#else
+	(void)mm, (void)lock, (void)rank;
+#endif
+}
+
+void mm_lock(struct fw_mm *mm, struct fw_actor *actor)
+{
+	lock_order_take(actor, LOCK_RANK_MM);
 	if (fwp_lock(&mm->lock, actor_id(actor)))
 		journal_rollback(mm);
 	FW_ASSERT(mm->undo_count == 0);
@@ -140,10 +169,11 @@ void mm_checkpoint(struct fw_mm *mm)
 void mm_unlock(struct fw_mm *mm)
 {
 	mm_checkpoint(mm);
+	lock_order_release(mm, &mm->lock, LOCK_RANK_MM);
 	fwp_unlock(&mm->lock);
 }
 
-void mm_breathe(struct fw_mm *mm, const struct fw_actor *actor)
+void mm_breathe(struct fw_mm *mm, struct fw_actor *actor)
 {
 	mm_unlock(mm);
 	mm_lock(mm, actor);

@@ -171,7 +171,8 @@ struct fw_ppool {
 
 struct fw_mm {
 	struct fw_lock lock;
-	uint32_t nframes;	 /* (C) multiple of 16 */
+	/* What every fault reads, in cache lines that nobody writes to. */
+	uint32_t nframes __attribute__((aligned(64))); /* (C) n * 16 */
 	uint32_t base;		 /* (C) first frame that is managed */
 	uint32_t policy;	 /* (C) enum fw_policy_id */
 	uint32_t page_frames;	 /* (C) that pages may have; nframes: all */
@@ -187,7 +188,9 @@ struct fw_mm {
 	fw_vpn session_start, session_end; /* (M) */
 	fw_vpn kernel_low; /* (M) first of these, or FW_VPN_END */
 	struct fw_ppool ppool; /* (M) */
-	uint32_t fresh;	  /* (M) frames from here on were never used */
+	uint32_t stripes;	 /* (C) of each space lock */
+	/* (M) Frames from here on were never used. */
+	uint32_t fresh __attribute__((aligned(64)));
 	uint32_t touched; /* (n) ... and from here on never touched */
 	uint32_t taken;	  /* (n) frames taken since the last kick */
 	uint64_t count[FRAME_STATES]; /* (M) */
@@ -254,16 +257,20 @@ static inline void journal_log(struct fw_mm *mm, void *target)
 
 /* ---- mm.c: the lock ------------------------------------------------------ */
 
-void mm_lock(struct fw_mm *mm, const struct fw_actor *actor); /* no lock */
+void mm_lock(struct fw_mm *mm, struct fw_actor *actor);
 void mm_unlock(struct fw_mm *mm);
 /* The state is consistent here: nothing before is ever undone. */
 void mm_checkpoint(struct fw_mm *mm);
 /* Lets others in between two batches. */
-void mm_breathe(struct fw_mm *mm, const struct fw_actor *actor);
+void mm_breathe(struct fw_mm *mm, struct fw_actor *actor);
 
 void fw_memzero(void *to, size_t n);
 void fw_memcpy(void *to, const void *from, size_t n);
 bool fw_page_is_zero(const void *page);
+/* Text and decimal digits, as far as there is room below `end`; returns where
+ * they end. */
+char *fw_put_text(char *to, const char *end, const char *text);
+char *fw_put_number(char *to, const char *end, uint64_t n);
 
 /* ---- frame.c ------------------------------------------------------------- */
 
@@ -343,6 +350,11 @@ fw_pfn frame_take_in(struct fw_mm *mm, struct frame_cluster *c,
 		     unsigned index, bool want_zero, bool *ret_zero);
 /* A free or zeroed frame, which may be filled at once, or FW_PFN_NONE. */
 fw_pfn frame_take_idle(struct fw_mm *mm);
+/* The first frame of a block of zeroed frames that are active from now on,
+ * for whoever maps them, or FW_PFN_NONE. Their records say ZEROED still. */
+fw_pfn frames_lend(struct fw_mm *mm);
+/* Those in `left` (a bit each) are given back, still zeroed. */
+void frames_return(struct fw_mm *mm, fw_pfn base, uint32_t left);
 /* A free frame that is not zeroed, or FW_PFN_NONE. */
 fw_pfn frame_take_free(struct fw_mm *mm);
 /* A zeroed frame for the core itself, of the given type. */
@@ -388,6 +400,11 @@ void block_get(struct fw_mm *mm, fw_pfn pfn);
 fw_pfn block_find_whole(struct fw_mm *mm, bool want_zero);
 /* One available frame, best from a broken block, or FW_PFN_NONE. */
 fw_pfn block_find_single(struct fw_mm *mm, bool want_zero);
+/* Takes all 16 frames of a wholly zeroed block: the first one's number, or
+ * FW_PFN_NONE. */
+fw_pfn block_get_all(struct fw_mm *mm);
+/* Puts some of them back, zeroed. */
+void block_put_zeroed(struct fw_mm *mm, fw_pfn base, uint32_t bits);
 /* One free (not zeroed) frame, or FW_PFN_NONE. */
 fw_pfn block_find_free(struct fw_mm *mm);
 bool block_has(const struct fw_mm *mm, fw_pfn pfn);
@@ -438,6 +455,8 @@ unsigned table_path(struct fw_space *space, fw_vpn vpn,
 
 /* Lookups want the space lock or the mm lock. */
 struct fw_vad *vad_find(struct fw_space *space, fw_vpn vpn);
+struct fw_vad *vad_find_near(struct fw_space *space, struct fw_stripe *s,
+			     fw_vpn vpn); /* beginning with the hint of s */
 struct fw_vad *vad_above(struct fw_space *space, fw_vpn vpn);
 struct fw_vad *vad_prev(struct fw_vad *vad);
 void vad_insert(struct fw_mm *mm, struct fw_space *space, struct fw_vad *vad);
@@ -524,7 +543,6 @@ void space_unshare_kernel(struct fw_mm *mm, struct fw_space *s);
 struct fw_space *root_owner(const struct fw_space *s, unsigned index);
 /* What verify.c is to find of the pool. */
 uint64_t ppool_count(struct fw_mm *mm, uint64_t *ret_errors);
-
 /* ---- space.c ------------------------------------------------------------- */
 
 /* As fw_space_create(), but does not wait for frames; `forking` notes it in
@@ -550,7 +568,7 @@ struct fw_section *section_make(struct fw_mm *mm,
 				const struct fw_section_key *key,
 				uint64_t pages);
 /* Takes down sections without references. No locks. */
-void section_sweep(struct fw_mm *mm, const struct fw_actor *actor);
+void section_sweep(struct fw_mm *mm, struct fw_actor *actor);
 
 /* ---- image.c ------------------------------------------------------------- */
 

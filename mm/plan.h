@@ -35,6 +35,7 @@ struct fw_plan {
 	struct fw_mm *mm;
 	struct fw_actor *actor;
 	struct fw_space *space;
+	struct fw_stripe *stripe; /* of the page; locked in every step */
 	struct fw_fault *f;
 	fw_vpn vpn;
 	struct fw_vad *vad;
@@ -45,6 +46,9 @@ struct fw_plan {
 	bool grow;	/* the stack grows */
 	bool guard;	/* a guard page, or a stack that is full */
 	bool did_io;
+	bool whole;	/* the whole space lock is held, not a stripe only */
+	bool want_whole; /* ... and is needed the next time */
+	bool fast;	/* resolved without the mm lock */
 	bool single;	/* a cluster failed to be read: one page only */
 	bool last;	/* a read may take one of the last frames */
 	enum plan_what what;
@@ -106,6 +110,14 @@ enum guard_says guard_stack(const struct fw_vad *vad, fw_vpn vpn);
 bool guard_region(const struct fw_vad *vad);
 
 enum fw_step fault_guard(struct fw_plan *p);
+/* Region and permission. False: f->kind says what is wrong. */
+bool plan_permitted(struct fw_plan *p);
+
+/* How many pages a first touch should give; that it gave those below `end`. */
+unsigned zero_window_size(const struct fw_plan *p);
+void zero_window_note(struct fw_plan *p, fw_vpn end, unsigned want);
+/* Resolves the fault, or leaves it alone; stripe's lock only. */
+bool fault_fast(struct fw_plan *p);
 enum fw_step fault_zero(struct fw_plan *p);
 enum fw_step fault_host(struct fw_plan *p);
 enum fw_step fault_resident(struct fw_plan *p);

@@ -132,7 +132,7 @@ static bool ring_used(struct ring_scan *r, struct fw_frame *f, fw_vpn vpn)
 static void ring_choose(struct sweep *s, bool chance)
 {
 	struct ring_scan r = { .s = s };
-	uint64_t steps = 2 * s->space->resident + 1;
+	uint64_t steps = 2 * fw_space_resident(s->space) + 1;
 	fw_pfn root = s->space->root, pfn;
 
 	mm_lock(s->mm, s->actor);

@@ -9,6 +9,7 @@
  * I/O.
  */
 #include <mm/policy.h>
+#include <mm/stripe.h>
 
 #define BATCH 64
 #define SMALL_SPACE 64	 /* pages a space may keep while others have more */
@@ -83,7 +84,7 @@ static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 	unsigned got = 0;
 	bool tight;
 
-	if (space && space->resident > (early ? SMALL_SPACE : 0))
+	if (space && fw_space_resident(space) > (early ? SMALL_SPACE : 0))
 		got = fw_trim(mm, actor, space, batch);
 	*trimmed += got;
 	tight = early && got > 0 && got < batch;
@@ -184,7 +185,7 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 	if (fresh >= low || !policy_of(mm)->early)
 		return;
 	if (due > 0 && (second < share || avail < low) &&
-	    space->resident > SMALL_SPACE)
+	    fw_space_resident(space) > SMALL_SPACE)
 		f->trimmed += fw_trim(mm, actor, space, due);
 	if ((modified > share || (avail < low && modified > 0)) &&
 	    fw_write_modified(mm, actor, BATCH) == 0)
@@ -213,6 +214,11 @@ bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	/* Pages that others map as well free no frame until all let go. */
 	if (round >= ROUNDS_MAX + *trimmed / BATCH)
 		return false;
+	if (space && space->n_stripes > 1) {
+		fw_space_lock(space, actor);
+		stripes_drain(mm, actor, space);
+		fw_space_unlock(space);
+	}
 	if (!reclaim_some(mm, actor, space, n, round, trimmed) ||
 	    starving(mm, before))
 		return false;
@@ -243,10 +249,11 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 static uint64_t victim_score(const struct fw_mm *mm, const struct fw_space *s)
 {
 	uint64_t idle = mm->trim_clock - s->trim_epoch, score;
+	uint64_t resident = fw_space_resident(s);
 
-	if (s->resident <= s->ws_min)
+	if (resident <= s->ws_min)
 		return 0;
-	score = (s->resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
+	score = (resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
 	return (score >> (s->asked < 32 ? s->asked : 32)) + 1;
 }
 

@@ -218,7 +218,7 @@ void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
 
 /* The pages of [page, end) that nobody maps are gone: should the section grow
  * again, they read as zero. */
-static void section_cut(struct fw_mm *mm, const struct fw_actor *actor,
+static void section_cut(struct fw_mm *mm, struct fw_actor *actor,
 			struct fw_section *s, uint64_t page, uint64_t end)
 {
 	for (; page < end; page++) {
@@ -266,7 +266,7 @@ const struct fw_section_key *fw_section_file(const struct fw_section *section)
 }
 
 /* The content of a chunk goes, in checkpointed steps; then the chunk. */
-static void chunk_take_down(struct fw_mm *mm, const struct fw_actor *actor,
+static void chunk_take_down(struct fw_mm *mm, struct fw_actor *actor,
 			    struct fw_proto *chunk)
 {
 	unsigned i;
@@ -287,7 +287,7 @@ static void chunk_take_down(struct fw_mm *mm, const struct fw_actor *actor,
 }
 
 /* Takes one chunk or pointer frame down. True while something is left. */
-static bool section_step(struct fw_mm *mm, const struct fw_actor *actor,
+static bool section_step(struct fw_mm *mm, struct fw_actor *actor,
 			 struct fw_section *s)
 {
 	void **at = &s->dir, **leaf;
@@ -339,7 +339,7 @@ static struct fw_section *section_unused(const struct fw_mm *mm)
 	return s;
 }
 
-void section_sweep(struct fw_mm *mm, const struct fw_actor *actor)
+void section_sweep(struct fw_mm *mm, struct fw_actor *actor)
 {
 	struct fw_section *s;
 

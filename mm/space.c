@@ -3,6 +3,12 @@
  * space.c - making and ending address spaces.
  */
 #include <mm/mm.h>
+#include <mm/stripe.h>
+
+static size_t space_size(const struct fw_mm *mm)
+{
+	return sizeof(struct fw_space) + mm->stripes * sizeof(struct fw_stripe);
+}
 
 static struct fw_space *space_make(struct fw_mm *mm)
 {
@@ -11,7 +17,7 @@ static struct fw_space *space_make(struct fw_mm *mm)
 
 	if (frames_available(mm) < 2 + FRAMES_EMERGENCY)
 		return NULL;
-	s = pool_alloc(mm, sizeof(*s));
+	s = pool_alloc(mm, space_size(mm));
 	root = frame_take_core(mm, FRAME_TABLE);
 	if (!s || root == FW_PFN_NONE) {
 		FW_ASSERT(false); /* there was room */
@@ -19,6 +25,7 @@ static struct fw_space *space_make(struct fw_mm *mm)
 	}
 	s->id = mm->next_space_id;
 	s->mm = mm;
+	s->n_stripes = mm->stripes;
 	s->root = root;
 	s->table_frames = 1;
 	s->user_top = mm->user_top;
@@ -72,18 +79,6 @@ void fw_space_hand_over(struct fw_mm *mm, struct fw_actor *actor,
 	mm_unlock(mm);
 }
 
-void fw_space_lock(struct fw_space *space, struct fw_actor *actor)
-{
-	/* A dead owner left translations and tables in step: it flushed
-	 * before it changed, and filled after. */
-	fwp_lock(&space->lock, actor_id(actor));
-}
-
-void fw_space_unlock(struct fw_space *space)
-{
-	fwp_unlock(&space->lock);
-}
-
 /* The regions, one by one, their pages gone. */
 static void space_drop_vads(struct fw_mm *mm, struct fw_actor *actor,
 			    struct fw_space *space)
@@ -107,13 +102,19 @@ static void space_drop_vads(struct fw_mm *mm, struct fw_actor *actor,
 static void space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 			  struct fw_space *space, struct fw_space **ref)
 {
+	/* A fork's child, whose parent may be locked, has no stock. */
+	if (space->n_stripes > 1 && !(actor && actor->forking == space)) {
+		fw_space_lock(space, actor);
+		stripes_drain(mm, actor, space);
+		fw_space_unlock(space);
+	}
 	range_drop(mm, actor, space, space->low,
 		   space->kind ? space->user_top : mm->kernel_low, false);
 	space_drop_vads(mm, actor, space);
 	mm_lock(mm, actor);
 	table_prune_all(mm, space);
 	space_unshare_kernel(mm, space);
-	FW_ASSERT(space->resident == 0 && space->table_frames == 1);
+	FW_ASSERT(fw_space_resident(space) == 0 && space->table_frames == 1);
 	if (space->prev)
 		FW_SET(mm, space->prev->next, space->next);
 	else
@@ -126,7 +127,7 @@ static void space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 	if (actor && actor->forking == space)
 		FW_SET(mm, actor->forking, NULL);
 	frame_free(mm, frame_at(mm, space->root));
-	pool_free(mm, space, sizeof(*space));
+	pool_free(mm, space, space_size(mm));
 	if (ref)
 		FW_SET(mm, *ref, NULL);
 	mm->progress++;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vad.c - the regions of a space: an AVL tree by address. `balance` holds the
- * height of the subtree. Regions do not overlap. space->hint is the region
+ * height of the subtree. Regions do not overlap. A stripe's hint is the region
  * found last; it is only ever one that stands in the tree.
  */
 #include <mm/mm.h>
+#include <mm/stripe.h>
 
 static int vad_height(const struct fw_vad *v)
 {
@@ -100,7 +101,13 @@ struct fw_vad *vad_above(struct fw_space *space, fw_vpn vpn)
 
 struct fw_vad *vad_find(struct fw_space *space, fw_vpn vpn)
 {
-	struct fw_vad *v = space->hint;
+	return vad_find_near(space, &space->stripe[0], vpn);
+}
+
+struct fw_vad *vad_find_near(struct fw_space *space, struct fw_stripe *s,
+			     fw_vpn vpn)
+{
+	struct fw_vad *v = s->hint;
 
 	if (v && vpn >= v->start && vpn < v->end)
 		return v;
@@ -170,7 +177,7 @@ void vad_remove(struct fw_mm *mm, struct fw_space *space, struct fw_vad *vad)
 {
 	struct fw_vad *from;
 
-	FW_SET(mm, space->hint, NULL);
+	stripes_forget(mm, space);
 	if (vad->left && vad->right) {
 		/* The successor takes its place. */
 		struct fw_vad *next = fw_vad_next(vad);

@@ -10,12 +10,14 @@
  * is needed: a slot with two owners, or none, changes the sum.
  */
 #include <mm/mm.h>
+#include <mm/stripe.h>
 
 #define SEEN_VALID 0xffffffu	/* valid PTEs */
 #define SEEN_NAMED (1u << 24)	/* a PTE or prototype says "here" */
 #define SEEN_LIST (1u << 25)	/* stands on its state's list */
 #define SEEN_HELD (1u << 26)	/* in some actor's held[] */
 #define SEEN_TABLE (1u << 27)	/* a table of a space */
+#define SEEN_STOCK (1u << 28)	/* in a stripe's stock: active, says ZEROED */
 #define REPORT_MAX 32
 
 struct verify {
@@ -31,39 +33,18 @@ struct verify {
 	uint64_t listed; /* frames on lists of arrival */
 };
 
-static char *put_text(char *to, const char *end, const char *text)
-{
-	while (*text && to < end)
-		*to++ = *text++;
-	return to;
-}
-
-static char *put_number(char *to, const char *end, uint64_t n)
-{
-	char digits[20];
-	int k = 0;
-
-	do {
-		digits[k++] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	while (k > 0 && to < end)
-		*to++ = digits[--k];
-	return to;
-}
-
 static void complain(struct verify *v, const char *what, uint64_t a,
 		     uint64_t b)
 {
-	char line[160], *end = line + sizeof(line) - 1, *to = line;
+	char line[160] = "", *end = line + sizeof(line) - 1, *to = line;
 
 	if (v->errors++ >= REPORT_MAX || !v->report)
 		return;
-	to = put_text(to, end, what);
-	to = put_text(to, end, ": ");
-	to = put_number(to, end, a);
-	to = put_text(to, end, ", ");
-	to = put_number(to, end, b);
+	to = fw_put_text(to, end, what);
+	to = fw_put_text(to, end, ": ");
+	to = fw_put_number(to, end, a);
+	to = fw_put_text(to, end, ", ");
+	to = fw_put_number(to, end, b);
 	*to = 0;
 	v->report(v->arg, line);
 }
@@ -303,6 +284,31 @@ static void kernel_visit(struct verify *v)
 	expect(v, "pages of the pageable pool in disorder", errors, 0);
 }
 
+static void stock_visit(struct verify *v, uint64_t stock)
+{
+	unsigned i;
+
+	for (i = 0; i < FW_BLOCK_PAGES; i++) {
+		fw_pfn pfn = stock_base(stock) + i;
+
+		if (!(stock_left(stock) >> i & 1))
+			continue;
+		if (frame_at(v->mm, pfn)->state != FRAME_ZEROED ||
+		    (v->mm->scratch[pfn] & SEEN_STOCK))
+			complain(v, "bad frame in a stock", pfn, stock);
+		v->mm->scratch[pfn] |= SEEN_STOCK;
+	}
+}
+
+static void stocks_visit(struct verify *v)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < v->space->n_stripes; i++)
+		for (k = 0; k < FW_STRIPE_BLOCKS; k++)
+			stock_visit(v, v->space->stripe[i].stock[k]);
+}
+
 static void spaces_visit(struct verify *v)
 {
 	struct fw_space *s;
@@ -315,8 +321,9 @@ static void spaces_visit(struct verify *v)
 		space_regions(v);
 		table_visit(v, s->root, FW_LEVELS, 0);
 		listed_visit(v);
-		expect(v, "resident pages of a space", s->resident,
+		expect(v, "resident pages of a space", fw_space_resident(s),
 		       v->resident);
+		stocks_visit(v);
 		expect(v, "tables of a space", s->table_frames, v->tables);
 		if (s->ws_flags & FW_WS_MIN_HARD)
 			kept += s->ws_min;
@@ -535,6 +542,11 @@ static void frame_visit(struct verify *v, fw_pfn pfn, uint64_t *pools)
 	const struct fw_block *b = &v->mm->blocks[pfn >> FW_BLOCK_SHIFT];
 	unsigned bit = 1u << (pfn & FW_BLOCK_MASK);
 
+	if (seen & SEEN_STOCK) {
+		if (seen != SEEN_STOCK || ((b->zero | b->free) & bit))
+			complain(v, "frame in a stock is seen", pfn, seen);
+		return;
+	}
 	if (((b->zero & bit) != 0) != (f->state == FRAME_ZEROED) ||
 	    ((b->free & bit) != 0) != (f->state == FRAME_FREE))
 		complain(v, "block bits of frame", pfn, f->state);
@@ -568,7 +580,10 @@ static void frames_visit(struct verify *v)
 	for (pfn = mm->base; pfn < mm->fresh; pfn++) {
 		frame_visit(v, pfn, &pools);
 		frame_listed(v, pfn, frame_at(mm, pfn), &listed);
-		count[frame_at(mm, pfn)->state]++;
+		if (mm->scratch[pfn] & SEEN_STOCK)
+			count[FRAME_ACTIVE]++;
+		else
+			count[frame_at(mm, pfn)->state]++;
 		tables += (mm->scratch[pfn] & SEEN_TABLE) != 0;
 	}
 	for (i = 0; i < FRAME_STATES; i++)
@@ -627,6 +642,17 @@ static void slots_visit(struct verify *v)
 		expect(v, "sum of slots owned", v->slot_sum, sum);
 }
 
+/* Ends what actors who died under a stripe's lock left half done. */
+static void spaces_settle(struct fw_mm *mm, struct fw_actor *actor)
+{
+	struct fw_space *s;
+
+	for (s = mm->spaces; s && mm->stripes > 1; s = s->next) {
+		fw_space_lock(s, actor);
+		fw_space_unlock(s);
+	}
+}
+
 unsigned fw_verify(struct fw_mm *mm, struct fw_actor *actor,
 		   void (*report)(void *arg, const char *line), void *arg)
 {
@@ -636,6 +662,7 @@ unsigned fw_verify(struct fw_mm *mm, struct fw_actor *actor,
 	v.mm = mm;
 	v.report = report;
 	v.arg = arg;
+	spaces_settle(mm, actor);
 	mm_lock(mm, actor);
 	fw_memzero(mm->scratch + mm->base,
 		   (size_t)(mm->fresh - mm->base) * sizeof(*mm->scratch));

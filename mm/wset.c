@@ -10,6 +10,7 @@
  * space lock, so that nobody can load a translation in between.
  */
 #include <mm/policy.h>
+#include <mm/stripe.h>
 
 static bool sweep_takes(struct sweep *s, fw_vpn vpn, fw_pte *pte)
 {
@@ -120,7 +121,7 @@ static void sweep_evict(struct sweep *s)
 /* How many of n pages may go. */
 static unsigned wset_may_go(const struct fw_space *space, unsigned n)
 {
-	uint64_t above = space->resident;
+	uint64_t above = fw_space_resident(space);
 
 	if (space->ws_flags & FW_WS_MIN_HARD)
 		above -= above < space->ws_min ? above : space->ws_min;
@@ -174,6 +175,7 @@ unsigned fw_trim(struct fw_mm *mm, struct fw_actor *actor,
 
 	do {
 		fw_space_lock(space, actor);
+		stripes_drain(mm, actor, space);
 		got = trim_space_locked(mm, actor, space, n - done);
 		fw_space_unlock(space);
 		done += got;
@@ -184,7 +186,7 @@ unsigned fw_trim(struct fw_mm *mm, struct fw_actor *actor,
 unsigned wset_make_way(struct fw_mm *mm, struct fw_actor *actor,
 		       struct fw_space *space)
 {
-	uint64_t most = space->resident + FW_BLOCK_PAGES;
+	uint64_t most = fw_space_resident(space) + FW_BLOCK_PAGES;
 
 	if (!(space->ws_flags & FW_WS_MAX_HARD) || most <= space->ws_max)
 		return 0;

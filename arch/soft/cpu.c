@@ -38,7 +38,7 @@ struct soft_cpu *soft_cpu_create(struct soft *s, struct fw_space *space)
 	if (!cpu)
 		fwp_panic("no memory for a CPU", __FILE__, __LINE__);
 	cpu->soft = s;
-	if (fw_actor_create(s->mm, s->keeper, &cpu->actor) != FW_OK)
+	if (fw_actor_create(s->mm, NULL, &cpu->actor) != FW_OK)
 		goto no_actor;
 	if (space)
 		;
@@ -62,7 +62,7 @@ struct soft_cpu *soft_cpu_create(struct soft *s, struct fw_space *space)
 	cpu_enlist(s, cpu);
 	return cpu;
 no_space:
-	fw_actor_destroy(s->mm, s->keeper, cpu->actor);
+	fw_actor_destroy(s->mm, NULL, cpu->actor);
 no_actor:
 	free(cpu);
 	return NULL;
@@ -82,7 +82,7 @@ void soft_cpu_free(struct soft_cpu *cpu)
 {
 	struct soft *s = cpu->soft;
 
-	fw_actor_destroy(s->mm, s->keeper, cpu->actor);
+	fw_actor_destroy(s->mm, NULL, cpu->actor);
 	soft_cpu_bury(cpu);
 }
 

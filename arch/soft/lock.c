@@ -19,7 +19,7 @@
 #define WAITED 2u
 #define DIED 4u
 
-#define MAX_HELD 4
+#define MAX_HELD (FW_STRIPES_MAX + 2)
 
 static _Thread_local struct fw_lock *held[MAX_HELD];
 static _Thread_local unsigned n_held;

@@ -175,9 +175,9 @@ void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 	struct soft *s = soft_machine();
 
 	(void)how;
-	want(soft_holds(&space->lock), "a flush without the space lock",
-	     __LINE__);
-	want(soft_locks_held() == 1, "a flush under the mm lock", __LINE__);
+	want(soft_holds(fw_space_lock_of(space, vpn)),
+	     "a flush without the space lock", __LINE__);
+	want(!soft_holds(&s->mm->lock), "a flush under the mm lock", __LINE__);
 	__atomic_add_fetch(&s->flushes, 1, __ATOMIC_RELAXED);
 	soft_step();
 	pthread_mutex_lock(&s->cpus_lock);
@@ -197,9 +197,10 @@ void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 /* The TLB fills itself by walking. */
 void fwp_tlb_fill(struct fw_space *space, fw_vpn vpn, unsigned n)
 {
-	want(soft_holds(&space->lock), "a fill without the space lock",
+	want(soft_holds(fw_space_lock_of(space, vpn)),
+	     "a fill without the space lock", __LINE__);
+	want(!soft_holds(&space->mm->lock), "a fill under the mm lock",
 	     __LINE__);
-	want(soft_locks_held() == 1, "a fill under the mm lock", __LINE__);
 	want(n >= 1 && n <= 64 && vpn + n > vpn, "a fill of 1 to 64 pages",
 	     __LINE__);
 }
@@ -208,7 +209,8 @@ void fwp_view_gone(struct fw_space *space, uint64_t cookie, uint64_t page,
 		   uint64_t n)
 {
 	(void)cookie, (void)page;
-	want(soft_holds(&space->lock) && soft_locks_held() == 1,
+	want(soft_holds(fw_space_lock_of(space, 0)) &&
+		     !soft_holds(&space->mm->lock),
 	     "a view goes with the space lock held alone", __LINE__);
 	__atomic_add_fetch(&soft_machine()->views_gone, n, __ATOMIC_RELAXED);
 }

@@ -60,6 +60,7 @@ struct soft *soft_create(const struct soft_config *config)
 		.strict = config->strict,
 		.policy = config->policy,
 		.page_frames = config->page_frames,
+		.stripes = config->stripes,
 	};
 	struct soft *s = calloc(1, sizeof(*s));
 

@@ -49,6 +49,7 @@ struct soft_config {
 	fw_vpn user_min, user_top; /* 0: pages 1 to 2^35 */
 	uint32_t policy;	/* enum fw_policy_id */
 	uint32_t page_frames;	/* see struct fw_mm_config */
+	uint32_t stripes;	/* of each space lock; 0: one */
 };
 
 struct soft_file {

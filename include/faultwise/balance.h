@@ -85,6 +85,7 @@ void fw_totals(struct fw_mm *mm, struct fw_actor *actor,
  * mm_verify: recounts lists, shares, slots, tables and charges from the page
  * tables and prototypes, under the mm lock. Each discrepancy is reported
  * through `report` (one line, no newline; at most 32). Returns their number.
+ * With config.stripes > 1: while nobody faults, makes or ends a space.
  */
 unsigned fw_verify(struct fw_mm *mm, struct fw_actor *actor,
 		   void (*report)(void *arg, const char *line), void *arg);

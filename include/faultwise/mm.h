@@ -9,8 +9,10 @@
  * mapped at the same address, so several processes can run the core on one
  * RAM. No function pointer is ever stored there.
  *
- * Locks. Order: space lock, then mm lock. All state of the core is guarded
- * by the mm lock; the space lock serialises changes of one space with its
+ * Locks. Order: the stripes of one space lock, ascending, then the mm lock;
+ * never the locks of two spaces. Builds with FW_LOCK_ORDER check that. All
+ * state of the core is guarded by the mm lock, but for what mm/fault_fast.c
+ * names; the space lock serialises changes of one space with its
  * cached translations (fwp_tlb_*), and is held across their sequence. The
  * core takes both itself, except in functions named *_locked, which want
  * the space lock held by the caller. No lock is held across I/O, waiting,
@@ -29,6 +31,7 @@
 #define FAULTWISE_MM_H
 
 #include <faultwise/port.h>
+#include <faultwise/space.h>
 #include <faultwise/types.h>
 
 #define FW_MAX_PAGE_FILES 16
@@ -69,6 +72,8 @@ struct fw_actor {
 	uint32_t held_kind;	/* enum in mm/plan.h: reserved, read, write */
 	uint16_t in_use;
 	uint16_t prio;		/* 1 + priority of pages it faults in, or 0 */
+	uint32_t locks;		/* FW_LOCK_ORDER builds: those it holds */
+	uint32_t pad;
 	struct fw_range announced[FW_MAX_ANNOUNCE];
 	fw_pfn held[FW_MAX_ACTOR_FRAMES];
 	struct fw_section *held_section; /* referenced while it is read */
@@ -134,50 +139,6 @@ struct fw_vad {
 };
 _Static_assert(sizeof(struct fw_vad) <= 120, "a region costs little");
 
-enum fw_space_kind {
-	FW_SPACE_PROCESS,
-	FW_SPACE_SESSION, /* of the kernel half; see fw_system_create */
-	FW_SPACE_SYSTEM,
-};
-
-/*
- * An address space: page tables, regions, counters. Allocated by the core.
- * Fields may be read without locks for display.
- */
-struct fw_space {
-	struct fw_lock lock;	/* the space (map) lock */
-	uint32_t id;		/* small, unique among living spaces */
-	uint32_t kind;		/* enum fw_space_kind */
-	struct fw_mm *mm;
-	struct fw_space *next, *prev; /* all spaces */
-	fw_pfn root;		/* PML4 */
-	uint32_t n_vads;
-	struct fw_vad *vads;	/* tree root */
-	struct fw_vad *hint;	/* last found */
-	uint64_t resident;	/* valid user PTEs (working-set size) */
-	uint64_t peak;
-	uint64_t ws_min, ws_max; /* pages; soft. 0 = none */
-	uint64_t mapped;	/* pages in regions */
-	uint64_t committed;	/* pages charged */
-	uint64_t table_frames;
-	fw_vpn trim_hand;	/* where the clock stands */
-	uint64_t faults;	/* so far, all kinds */
-	uint64_t trim_epoch;	/* mm's trim clock at its last fault */
-	uint64_t asked;		/* times others asked for its pages since it
-				 * was last trimmed */
-	fw_vpn low;		/* kernel spaces: the first page; else 0 */
-	fw_vpn user_top;	/* pages from here on are not regions' */
-	uint32_t prio;		/* 1 + priority of its pages, or 0 */
-	uint32_t ws_flags;	/* enum fw_ws_flags */
-	struct fw_space *session; /* processes: theirs, or NULL */
-	uint64_t users;		/* sessions: processes in it */
-	uint64_t eager;		/* pages copied when it was forked: what the
-				 * port has cached of the parent does not
-				 * hold for them */
-	uint64_t port[8];	/* the port's; zero at creation, not copied
-				 * by fork */
-};
-
 struct fw_mm_config {
 	uint32_t nframes;	/* frames of RAM, >= 256, < 2^31 */
 	fw_vpn user_min, user_top; /* where regions may lie */
@@ -190,6 +151,11 @@ struct fw_mm_config {
 				 * what there is */
 	uint32_t strict; /* 1: promise only memory that is there; else as
 			  * Linux does by default. See mm/commit.c */
+	uint32_t stripes; /* of each space lock: 2 to 16 where threads of a
+			   * space fault in parallel and neighbours need not
+			   * lie in neighbouring frames; 0 or 1 elsewhere,
+			   * with 2-level tables, and with policies other
+			   * than FW_POLICY_NT */
 };
 
 /* Which pages leave memory first; mm/policy.c says how each decides. */
@@ -289,8 +255,15 @@ void fw_space_each(struct fw_mm *mm, struct fw_actor *by,
  * successor of a dead destroyer never destroys another space in its place. */
 void fw_space_destroy_ref(struct fw_mm *mm, struct fw_actor *actor,
 			  struct fw_space **ref);
+/* The whole space lock; may block. A fault takes one stripe of it. */
 void fw_space_lock(struct fw_space *space, struct fw_actor *actor);
 void fw_space_unlock(struct fw_space *space);
+/* The lock that a fault on this page takes. */
+struct fw_lock *fw_space_lock_of(struct fw_space *space, fw_vpn vpn);
+/* Valid user PTEs (working-set size), and faults so far. No locks: a moment's
+ * value. */
+uint64_t fw_space_resident(const struct fw_space *space);
+uint64_t fw_space_faults(const struct fw_space *space);
 /*
  * fork(2): makes a copy-on-write copy. The parent's space lock is held by
  * the caller and stays held (so that the port can copy what it has cached

@@ -60,10 +60,9 @@ static void doomed_op(void)
 	doomed = false;
 }
 
-TEST(random_deaths, "A04 A22 B33 B34 B45 B46 C48 C63 C74 C75")
+static void run(unsigned long seed)
 {
-	unsigned long seed = argument(1, 1), i;
-	unsigned long steps = argument(2, long_run(120000, 2000000));
+	unsigned long steps = argument(2, long_run(60000, 1000000)), i;
 
 	model_start(seed, (uint32_t)argument(3, 400));
 	for (i = 0; i < steps && !test_failures(); i++) {
@@ -83,4 +82,14 @@ TEST(random_deaths, "A04 A22 B33 B34 B45 B46 C48 C63 C74 C75")
 	diag("%lu deaths", deaths);
 	ok(deaths > steps / 1000, "some died");
 	tear_down();
+}
+
+TEST(random_deaths, "A04 A22 B33 B34 B45 B46 C48 C63 C74 C75")
+{
+	run(argument(1, 1));
+}
+
+TEST(random_deaths_in_stripes, "A22 B12 B33 B34 C48")
+{
+	run(argument(1, 1) + 1);
 }

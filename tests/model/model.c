@@ -6,10 +6,9 @@
  */
 #include "model/model.h"
 
-TEST(random_operations, "A04 A17 B16 B33 B34 B45 B46 C54 C63 C68 C74 C75 C79")
+static void run(unsigned long seed)
 {
-	unsigned long seed = argument(1, 1), step;
-	unsigned long steps = argument(2, long_run(120000, 2000000));
+	unsigned long steps = argument(2, long_run(60000, 1000000)), step;
 
 	model_start(seed, (uint32_t)argument(3, 400));
 	for (step = 0; step < steps && !test_failures(); step++) {
@@ -24,4 +23,14 @@ TEST(random_operations, "A04 A17 B16 B33 B34 B45 B46 C54 C63 C68 C74 C75 C79")
 	failing = false;
 	check_all();
 	tear_down();
+}
+
+TEST(random_operations, "A04 A17 B16 B33 B34 B45 B46 C54 C63 C68 C74 C75 C79")
+{
+	run(argument(1, 1));
+}
+
+TEST(random_operations_in_stripes, "A04 B12 B33 B34 C74")
+{
+	run(argument(1, 1) + 1);
 }

@@ -54,7 +54,8 @@ extern bool doomed;  /* whoever runs may die: all that the core writes is the
 		      * victim's own */
 
 uint32_t rnd(uint32_t n);
-/* A machine with files, sections and one process. */
+/* A machine with files, sections and one process. Every other seed has space
+ * locks in stripes, where the table format permits. */
 void model_start(uint64_t seed, uint32_t nframes);
 struct space *any_space(void);
 /* One operation of somebody's. `mortal`: one in which he may die. */

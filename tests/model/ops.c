@@ -632,6 +632,8 @@ void tear_down(void)
 	soft_destroy(soft);
 	for (unsigned i = 0; i < n_sections; i++)
 		free(sections[i]);
+	n_sections = 0;
+	memset(spaces, 0, sizeof(spaces));
 }
 
 unsigned long argument(int i, unsigned long otherwise)
@@ -647,7 +649,10 @@ unsigned long long_run(unsigned long otherwise, unsigned long with_long)
 void model_start(uint64_t seed, uint32_t nframes)
 {
 	const struct soft_config config = {
-		.nframes = nframes, .page_files = 2, .slots = 16384};
+		.nframes = nframes,
+		.page_files = 2,
+		.slots = 16384,
+		.stripes = sizeof(fw_pte) == 8 && seed % 2 == 0 ? 8 : 0};
 
 	random_state = seed * 0x9e3779b97f4a7c15 + 1;
 	soft = soft_create(&config);

@@ -47,12 +47,16 @@ static inline struct rig rig_start_config(const struct soft_config *config)
 	return r;
 }
 
+/* Of each space lock, in the machines to come. */
+static uint32_t rig_stripes;
+
 static inline struct rig rig_start(uint32_t nframes, uint32_t page_files,
 				   uint64_t slots)
 {
 	struct soft_config config = {.nframes = nframes,
 				     .page_files = page_files,
-				     .slots = slots};
+				     .slots = slots,
+				     .stripes = rig_stripes};
 
 	return rig_start_config(&config);
 }
@@ -183,9 +187,9 @@ static inline enum fw_kind touch(struct soft_cpu *cpu, fw_addr at,
 /* Takes all pages out of the working set. */
 static inline void trim_all(struct rig *r, struct soft_cpu *cpu)
 {
-	for (unsigned i = 0; i < 1000 && cpu->space->resident; i++)
+	for (unsigned i = 0; i < 1000 && fw_space_resident(cpu->space); i++)
 		fw_trim(r->s->mm, cpu->actor, cpu->space, 64);
-	is_u64(cpu->space->resident, 0, "trimmed");
+	is_u64(fw_space_resident(cpu->space), 0, "trimmed");
 }
 
 static inline void write_all(struct rig *r)

@@ -392,7 +392,7 @@ static void phase_faults(void)
 	CHECK(f.kind == FW_KIND_MAPERR);
 	CHECK(fw_announce(mm, me, s, &r, 1, &ok, &bytes) == FW_OK && ok == 1);
 	flush_out(s);
-	CHECK(s->resident == 4);
+	CHECK(fw_space_resident(s) == 4);
 	fw_withdraw(me);
 	put(s, BASE, 42);
 	flush_out(s);

@@ -28,8 +28,8 @@ TEST(a_hard_maximum_holds, "B48")
 	for (unsigned round = 0; round < 2; round++)
 		for (unsigned i = 0; i < 1000; i++) {
 			put_pages(r.cpu, BASE + i * PAGE, 1, i);
-			if (r.cpu->space->resident > most)
-				most = r.cpu->space->resident;
+			if (fw_space_resident(r.cpu->space) > most)
+				most = fw_space_resident(r.cpu->space);
 		}
 	ok(most <= 200 && most > 150, "at most %d pages", (int)most);
 	ok(totals(&r).free + totals(&r).zeroed > 500,
@@ -38,9 +38,10 @@ TEST(a_hard_maximum_holds, "B48")
 	is_u64(r.s->io_pages[SOFT_STORE_READ], 0, "back without I/O");
 	is_u64(limit(r.cpu, 0, 0, 0), FW_OK, "no limit");
 	is_u64(wrong_pages(r.cpu, BASE, 1000, 0), 0, "contents");
-	is_u64(r.cpu->space->resident, 1000, "all of them");
+	is_u64(fw_space_resident(r.cpu->space), 1000, "all of them");
 	is_u64(limit(r.cpu, 0, 300, FW_WS_MAX_HARD), FW_OK, "limit");
-	ok(r.cpu->space->resident <= 300, "what is above goes at once");
+	ok(fw_space_resident(r.cpu->space) <= 300,
+	       "what is above goes at once");
 	rig_end(&r);
 }
 
@@ -50,7 +51,7 @@ TEST(a_soft_maximum_may_be_exceeded, "B48")
 	is_u64(limit(r.cpu, 0, 200, 0), FW_OK, "limit");
 	must(soft_map(r.cpu, BASE, 1000, RW) == FW_OK, "map");
 	put_pages(r.cpu, BASE, 1000, 1);
-	is_u64(r.cpu->space->resident, 1000, "frames are there");
+	is_u64(fw_space_resident(r.cpu->space), 1000, "frames are there");
 	rig_end(&r);
 }
 
@@ -88,11 +89,11 @@ TEST(a_hard_minimum_is_kept, "B48")
 	is_u64(limit(r.cpu, 300, 0, FW_WS_MIN_HARD), FW_OK, "limit");
 	put_pages(r.cpu, BASE, 600, 1);
 	ok(put_pages(other, BASE, 2000, 7), "the other one");
-	ok(r.cpu->space->resident >= 300, "%d left",
-	   (int)r.cpu->space->resident);
+	ok(fw_space_resident(r.cpu->space) >= 300, "%d left",
+	   (int)fw_space_resident(r.cpu->space));
 	for (unsigned i = 0; i < 100; i++)
 		fw_trim(r.s->mm, r.cpu->actor, r.cpu->space, 64);
-	is_u64(r.cpu->space->resident, 300, "nor by asking");
+	is_u64(fw_space_resident(r.cpu->space), 300, "nor by asking");
 	is_u64(wrong_pages(other, BASE, 2000, 7), 0, "contents");
 	is_u64(wrong_pages(r.cpu, BASE, 600, 1), 0, "contents");
 	rig_verify(&r);
@@ -302,7 +303,7 @@ TEST(the_balance_set_manager_trims, "B48")
 	ok(steps > 0 && steps < 100, "%u steps", steps);
 	ok(totals(&r).standby + totals(&r).free + totals(&r).zeroed >= 32,
 	   "frames are available");
-	ok(other->space->resident < 600, "taken from the idle one");
+	ok(fw_space_resident(other->space) < 600, "taken from the idle one");
 	rig_verify(&r);
 	soft_cpu_exit(other);
 	rig_end(&r);

@@ -28,7 +28,8 @@ TEST(pages_and_frames_are_of_one_size, "A01 A02")
 		uint64_t offset = i * 64;
 
 		touch(r.cpu, BASE + i * PAGE + offset, FW_ACC_WRITE);
-		is_u64(r.cpu->space->resident, i + 1, "one page a page");
+		is_u64(fw_space_resident(r.cpu->space), i + 1,
+		       "one page a page");
 		is_u64(((uint8_t *)fw_frame_data(
 			       r.s->mm, fw_pte_pfn(soft_pte(
 						r.cpu, BASE + i * PAGE)))
@@ -53,8 +54,8 @@ TEST(each_trap_reaches_the_core, "B01 B02 B03")
 	touch(other, BASE, FW_ACC_READ);
 	is_u64(r.cpu->faults, 60, "traps here");
 	is_u64(other->faults, 1, "traps there");
-	is_u64(r.cpu->space->faults, 60, "faults of this space");
-	is_u64(other->space->faults, 1, "of the other one");
+	is_u64(fw_space_faults(r.cpu->space), 60, "faults of this space");
+	is_u64(fw_space_faults(other->space), 1, "of the other one");
 	for (unsigned k = 0; k < FW_KIND_COUNT; k++) {
 		is_u64(r.cpu->actor->fault_count[k], r.cpu->count[k],
 		       "of this actor, %s", fw_kind_key(k));
@@ -64,7 +65,7 @@ TEST(each_trap_reaches_the_core, "B01 B02 B03")
 	is_u64(r.cpu->count[FW_KIND_DEMAND_ZERO], 40, "resolved");
 	is_u64(r.cpu->count[FW_KIND_MAPERR], 20, "exceptions");
 	is_u64(other->count[FW_KIND_MAPERR], 1, "exceptions there");
-	is_u64(other->space->resident, 0, "and nothing came there");
+	is_u64(fw_space_resident(other->space), 0, "and nothing came there");
 	soft_cpu_exit(other);
 	rig_end(&r);
 }

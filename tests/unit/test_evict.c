@@ -19,7 +19,7 @@ TEST(more_pages_than_frames, "A04 A07 A08 B32 B33 B34")
 		rig_verify(&r);
 	}
 	ok(r.s->io_pages[SOFT_STORE_READ] > 5000, "it did page");
-	ok(r.cpu->space->resident <= 512, "resident");
+	ok(fw_space_resident(r.cpu->space) <= 512, "resident");
 	rig_end(&r);
 }
 
@@ -128,7 +128,7 @@ TEST(locked_pages_stay, "B48")
 	put_pages(r.cpu, BASE, 32, 1);
 	for (unsigned i = 0; i < 50; i++)
 		fw_trim(r.s->mm, r.cpu->actor, r.cpu->space, 64);
-	is_u64(r.cpu->space->resident, 16, "only the others went");
+	is_u64(fw_space_resident(r.cpu->space), 16, "only the others went");
 	for (unsigned i = 0; i < 16; i++)
 		ok(soft_pte(r.cpu, BASE + i * PAGE) & FW_PTE_VALID, "page %u",
 		   i);
@@ -177,10 +177,10 @@ TEST(a_read_that_fails, "B03 B04 A22")
 	trim_all(&r, r.cpu);
 	write_all(&r);
 	flush_standby(&r);
-	resident = r.cpu->space->resident;
+	resident = fw_space_resident(r.cpu->space);
 	inject(&plan);
 	is_kind(touch(r.cpu, BASE, FW_ACC_READ), FW_KIND_IOERR);
-	is_u64(r.cpu->space->resident, resident, "nothing came");
+	is_u64(fw_space_resident(r.cpu->space), resident, "nothing came");
 	rig_verify(&r);
 	inject(NULL);
 	is_u64(wrong_pages(r.cpu, BASE, 32, 1), 0, "it is not lost");

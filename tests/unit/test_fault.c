@@ -17,12 +17,12 @@ static uint64_t store_reads(void)
 /* A violation leaves no trace but its counter. */
 static void violates(fw_addr at, uint32_t access, enum fw_kind kind)
 {
-	uint64_t resident = r.cpu->space->resident;
+	uint64_t resident = fw_space_resident(r.cpu->space);
 	struct fw_totals before = totals(&r), after;
 
 	is_kind(touch(r.cpu, at, access), kind);
 	after = totals(&r);
-	is_u64(r.cpu->space->resident, resident, "no page came");
+	is_u64(fw_space_resident(r.cpu->space), resident, "no page came");
 	is_u64(frames_in_use(&after), frames_in_use(&before), "no frame");
 	is_u64(after.kind_count[kind], before.kind_count[kind] + 1, "counted");
 	is_u64(r.cpu->last.addr, at, "CR2");
@@ -71,12 +71,14 @@ TEST(demand_zero, "A07 B12 B30 C41")
 {
 	r = rig_start(1024, 1, 4096);
 	map_single(&r, BASE, 8);
-	is_u64(r.cpu->space->resident, 0, "mapping makes nothing resident");
+	is_u64(fw_space_resident(r.cpu->space), 0,
+	       "mapping makes nothing resident");
 	for (uint64_t i = 0; i < 8; i++) {
 		ok(is_zero_page(r.cpu, BASE + i * PAGE), "page %d", (int)i);
 		is_kind(r.cpu->last.kind, FW_KIND_DEMAND_ZERO);
 		is_u64(r.cpu->last.n, 1, "one page");
-		is_u64(r.cpu->space->resident, i + 1, "in the working set");
+		is_u64(fw_space_resident(r.cpu->space), i + 1,
+		       "in the working set");
 	}
 	is_u64(totals(&r).kind_count[FW_KIND_DEMAND_ZERO], 8, "counted");
 	is_u64(totals(&r).kind_pages[FW_KIND_DEMAND_ZERO], 8, "pages");
@@ -168,7 +170,7 @@ TEST(transition_from_standby, "B06 B39")
 	is_u64(totals(&r).standby, 4, "standby");
 	is_kind(touch(r.cpu, BASE + PAGE, FW_ACC_READ), FW_KIND_TRANSITION);
 	is_u64(totals(&r).standby, 3, "off the list");
-	is_u64(r.cpu->space->resident, 1, "in the working set");
+	is_u64(fw_space_resident(r.cpu->space), 1, "in the working set");
 	is_u64(store_reads(), 0, "no I/O");
 	is_u64(wrong_pages(r.cpu, BASE, 4, 7), 0, "contents");
 	rig_end(&r);
@@ -400,7 +402,8 @@ TEST(stack_grows, "B14 B15 C34")
 	ok(r.cpu->count[FW_KIND_STACK] > 0, "growth is counted");
 	touch(r.cpu, BASE, FW_ACC_WRITE);
 	ok(!fw_kind_resolved(r.cpu->last.kind), "overflow is a violation");
-	is_u64(r.cpu->space->resident, pages - 1, "all but the guard page");
+	is_u64(fw_space_resident(r.cpu->space), pages - 1,
+	       "all but the guard page");
 	rig_end(&r);
 }
 
@@ -478,7 +481,7 @@ TEST(a_huge_reservation, "C44")
 		FW_KIND_DEMAND_ZERO);
 	fw_unmap(r.s->mm, r.cpu->actor, r.cpu->space, BASE,
 		 UINT64_C(1) << 44);
-	is_u64(r.cpu->space->resident, 0, "gone");
+	is_u64(fw_space_resident(r.cpu->space), 0, "gone");
 	rig_end(&r);
 }
 
@@ -496,7 +499,7 @@ TEST(every_fault_is_counted, "B47 B49")
 	for (unsigned kind = 0; kind < FW_KIND_COUNT; kind++)
 		is_u64(t.kind_count[kind], r.cpu->count[kind], "%s",
 		       fw_kind_key((enum fw_kind)kind));
-	is_u64(r.cpu->space->faults, r.cpu->faults, "all kinds");
+	is_u64(fw_space_faults(r.cpu->space), r.cpu->faults, "all kinds");
 	ok(t.kind_count[FW_KIND_PAGE_FILE] > 100, "it did page");
 	is_u64(t.pages_read, r.s->io_pages[SOFT_STORE_READ], "pages read");
 	is_u64(t.reads, r.s->ios[SOFT_STORE_READ], "reads");

@@ -17,11 +17,11 @@ static enum fw_status set_flags(fw_addr at, uint64_t pages, uint32_t set,
 /* One violation that leaves nothing behind, then an ordinary page. */
 static void guards_once(fw_addr at, uint32_t access, enum fw_kind then)
 {
-	uint64_t resident = r.cpu->space->resident;
+	uint64_t resident = fw_space_resident(r.cpu->space);
 	uint64_t count = totals(&r).kind_count[FW_KIND_GUARD];
 
 	is_kind(touch(r.cpu, at, access), FW_KIND_GUARD);
-	is_u64(r.cpu->space->resident, resident, "no page came");
+	is_u64(fw_space_resident(r.cpu->space), resident, "no page came");
 	is_u64(totals(&r).kind_count[FW_KIND_GUARD], count + 1, "counted");
 	is_kind(touch(r.cpu, at, access), then);
 	is_kind(touch(r.cpu, at, access), NO_FAULT);
@@ -65,7 +65,8 @@ TEST(contents_behind_a_guard, "B13 B43")
 	map_single(&r, BASE, 8);
 	put_pages(r.cpu, BASE, 8, 1);
 	is_u64(set_flags(BASE + 2 * PAGE, 4, FW_VADF_GUARD, 0), FW_OK, "set");
-	is_u64(r.cpu->space->resident, 4, "guard pages leave the working set");
+	is_u64(fw_space_resident(r.cpu->space), 4,
+	       "guard pages leave the working set");
 	guards_once(BASE + 2 * PAGE, FW_ACC_READ, FW_KIND_TRANSITION);
 	guards_once(BASE + 3 * PAGE, FW_ACC_READ, FW_KIND_TRANSITION);
 	trim_all(&r, r.cpu);
@@ -144,12 +145,12 @@ TEST(a_stack_that_grows_by_its_guard, "B13 B14 B15")
 			      i & 1 ? FW_ACC_READ : FW_ACC_WRITE),
 			FW_KIND_STACK);
 		is_u64(r.cpu->last.n, 1, "one page");
-		is_u64(r.cpu->space->resident, i, "so many are given");
+		is_u64(fw_space_resident(r.cpu->space), i, "so many are given");
 		is_kind(touch(r.cpu, top - (i + 2) * PAGE, FW_ACC_READ),
 			FW_KIND_ACCERR);
 	}
 	is_kind(touch(r.cpu, BASE + PAGE, FW_ACC_WRITE), FW_KIND_OVERFLOW);
-	is_u64(r.cpu->space->resident, pages - 2, "nothing came yet");
+	is_u64(fw_space_resident(r.cpu->space), pages - 2, "nothing came yet");
 	is_kind(touch(r.cpu, BASE + PAGE, FW_ACC_WRITE), FW_KIND_DEMAND_ZERO);
 	is_kind(touch(r.cpu, BASE, FW_ACC_WRITE), FW_KIND_ACCERR);
 	is_u64(r.cpu->count[FW_KIND_STACK], pages - 3, "growth");

@@ -107,17 +107,17 @@ TEST(where_a_kernel_fault_ends, "C46 C53 C55 C56 C57 C58")
 	map_single(&r, BASE, 4);
 	is_u64(soft_kernel_at(r.cpu, IN_COPY, BASE, FW_ACC_WRITE, false, &k),
 	       FW_TRAP_RETRY, "user memory, by the copy routine");
-	is_u64(r.cpu->space->resident, 1, "came in");
+	is_u64(fw_space_resident(r.cpu->space), 1, "came in");
 	is_u64(soft_kernel_at(r.cpu, IN_COPY, BASE + 9 * PAGE, 0, false, &k),
 	       FW_TRAP_FIXUP, "nobody's memory, by the copy routine");
 	is_str(report, "", "nothing is reported");
-	resident = r.cpu->space->resident;
+	resident = fw_space_resident(r.cpu->space);
 	is_u64(soft_kernel_at(r.cpu, ELSEWHERE, BASE + PAGE, 0, false, &k),
 	       FW_TRAP_OOPS, "user memory by other code, although it is good");
-	is_u64(r.cpu->space->resident, resident, "nothing came in");
+	is_u64(fw_space_resident(r.cpu->space), resident, "nothing came in");
 	is_u64(soft_kernel_at(r.cpu, IN_COPY, BASE + PAGE, 0, true, &k),
 	       FW_TRAP_FIXUP, "in an interrupt nothing is brought in");
-	is_u64(r.cpu->space->resident, resident, "nothing came in");
+	is_u64(fw_space_resident(r.cpu->space), resident, "nothing came in");
 	k = kernel_of(false);
 	is_u64(soft_kernel_at(r.cpu, ELSEWHERE, BASE + PAGE, 0, true, &k),
 	       FW_TRAP_PANIC, "a bug in an interrupt");

@@ -113,7 +113,7 @@ TEST(many_regions, "C24")
 	rig_verify(&r);
 	unmap(BASE, 2 * MANY);
 	is_u64(count_regions(), 0, "none");
-	is_u64(r.cpu->space->resident, 0, "no page");
+	is_u64(fw_space_resident(r.cpu->space), 0, "no page");
 	rig_end(&r);
 }
 
@@ -159,10 +159,10 @@ TEST(host_views, "B48")
 	is_kind(touch(r.cpu, BASE + 3 * PAGE, FW_ACC_WRITE),
 		FW_KIND_HOST_VIEW);
 	after = totals(&r);
-	ok(r.cpu->space->resident >= 1, "resident");
+	ok(fw_space_resident(r.cpu->space) >= 1, "resident");
 	is_u64(frames_in_use(&after) - frames_in_use(&before) -
 		       (after.tables - before.tables),
-	       r.cpu->space->resident, "a frame for each page");
+	       fw_space_resident(r.cpu->space), "a frame for each page");
 	is_u64(fw_copy_in(r.s->mm, r.cpu->actor, r.cpu->space, &byte,
 			  BASE + 3 * PAGE, 1),
 	       0, "its content is not the core's to read");
@@ -195,10 +195,10 @@ TEST(announcements, "C46 C47 C51")
 			   &done, &bytes),
 	       FW_OK, "two ranges");
 	is_u64(done, 2, "both");
-	is_u64(r.cpu->space->resident, 3, "their pages are there");
+	is_u64(fw_space_resident(r.cpu->space), 3, "their pages are there");
 	ok(soft_pte(r.cpu, BASE + 10 * PAGE) & FW_PTE_WRITE, "to write to");
 	fw_trim(r.s->mm, r.cpu->actor, r.cpu->space, 100);
-	is_u64(r.cpu->space->resident, 3, "and stay");
+	is_u64(fw_space_resident(r.cpu->space), 3, "and stay");
 	fw_withdraw(r.cpu->actor);
 	trim_all(&r, r.cpu);
 	is_u64(fw_announce(r.s->mm, r.cpu->actor, r.cpu->space, range, 3,
@@ -222,7 +222,7 @@ TEST(windows_open_for_a_sequential_program, "B12")
 		touch(r.cpu, BASE + i * PAGE, FW_ACC_WRITE);
 	ok(r.cpu->faults < 512 / 8, "%d faults for 512 pages",
 	   (int)r.cpu->faults);
-	is_u64(r.cpu->space->resident, 512, "all resident");
+	is_u64(fw_space_resident(r.cpu->space), 512, "all resident");
 	rig_end(&r);
 }
 
@@ -232,7 +232,7 @@ TEST(windows_do_not_leave_their_region, "B09")
 	map_flags(&r, BASE, 3, RW, FW_VADF_SEQUENTIAL);
 	map_flags(&r, BASE + 3 * PAGE, 3, FW_PROT_R, FW_VADF_SEQUENTIAL);
 	touch(r.cpu, BASE, FW_ACC_WRITE);
-	is_u64(r.cpu->space->resident, 3, "the region's pages");
+	is_u64(fw_space_resident(r.cpu->space), 3, "the region's pages");
 	is_kind(touch(r.cpu, BASE + 3 * PAGE, FW_ACC_WRITE), FW_KIND_ACCERR);
 	rig_end(&r);
 }

@@ -111,9 +111,9 @@ static enum fw_kind touch_kernel(struct soft_cpu *cpu, fw_addr at,
 
 static void trim_kernel(struct fw_space *space)
 {
-	for (unsigned i = 0; i < 1000 && space->resident; i++)
+	for (unsigned i = 0; i < 1000 && fw_space_resident(space); i++)
 		fw_trim(r.s->mm, r.s->keeper, space, 64);
-	is_u64(space->resident, 0, "trimmed");
+	is_u64(fw_space_resident(space), 0, "trimmed");
 }
 
 TEST(what_is_refused, "C25")
@@ -195,11 +195,13 @@ TEST(one_kernel_half_for_all, "A19 A20 C26 B48")
 		is_u64(a[0], b[0], "one entry");
 		ok(pte_is_valid(a[0]), "which is there");
 	}
-	is_u64(system_space->resident, 32, "in the system's working set");
-	is_u64(r.cpu->space->resident + other->space->resident, 0,
-	       "in nobody else's");
-	is_u64(system_space->faults, 32, "the system's faults");
-	is_u64(r.cpu->space->faults, 0, "not the process's");
+	is_u64(fw_space_resident(system_space), 32,
+	       "in the system's working set");
+	is_u64(fw_space_resident(r.cpu->space) +
+		       fw_space_resident(other->space),
+	       0, "in nobody else's");
+	is_u64(fw_space_faults(system_space), 32, "the system's faults");
+	is_u64(fw_space_faults(r.cpu->space), 0, "not the process's");
 	soft_cpu_exit(late);
 	soft_cpu_exit(other);
 	is_u64(wrong_kernel(r.cpu, SYSTEM + 7 * PAGE, 32, 1), 0,
@@ -297,14 +299,14 @@ TEST(sessions, "B17 B48 A17")
 	put_kernel(c, SESSION, 16, 100);
 	is_u64(wrong_kernel(b, SESSION, 16, 1), 0, "shared in the session");
 	is_u64(wrong_kernel(c, SESSION, 16, 100), 0, "not beyond it");
-	is_u64(one->resident, 16, "its working set");
+	is_u64(fw_space_resident(one), 16, "its working set");
 	is_u64(soft_fork(b, &child), FW_OK, "fork");
 	is_u64(wrong_kernel(child, SESSION, 16, 1), 0, "the child is in it");
 	put_kernel(child, SESSION, 4, 50);
 	is_u64(wrong_kernel(r.cpu, SESSION, 4, 50), 0, "and not a copy of it");
 	is_kind(touch(child, SESSION, FW_ACC_READ), FW_KIND_ACCERR);
 	trim_kernel(one);
-	is_u64(two->resident, 16, "trimmed alone");
+	is_u64(fw_space_resident(two), 16, "trimmed alone");
 	rig_verify(&r);
 	is_u64(fw_session_destroy(r.s->mm, r.s->keeper, two), FW_E_BUSY,
 	       "in use");
@@ -353,14 +355,15 @@ TEST(copies_of_the_session_and_of_the_system, "B16 B17 B18 B48")
 	       "one frame for all");
 	cow = totals(&r).kind_count[FW_KIND_COW];
 	is_kind(touch_kernel(r.cpu, SESSION, FW_ACC_WRITE), FW_KIND_COW);
-	is_u64(one->resident, 16, "the copy replaces it in the working set");
+	is_u64(fw_space_resident(one), 16,
+	       "the copy replaces it in the working set");
 	put_kernel(r.cpu, SESSION, 1, 1000);
 	is_u64(wrong_kernel(b, SESSION, 1, 1000), 0, "the session's copy");
 	is_u64(wrong_kernel(c, SESSION, 1, 1), 0, "not the other's");
 	is_kind(touch_kernel(b, SYSTEM, FW_ACC_WRITE), FW_KIND_COW);
 	put_kernel(b, SYSTEM, 1, 2000);
 	is_u64(wrong_kernel(c, SYSTEM, 1, 2000), 0, "the system's, for all");
-	is_u64(system_space->resident, 16, "in its working set");
+	is_u64(fw_space_resident(system_space), 16, "in its working set");
 	is_u64(wrong_pages(r.cpu, BASE, 16, 1), 0, "the process's view");
 	put_pages(r.cpu, BASE, 1, 3000);
 	is_u64(totals(&r).kind_count[FW_KIND_COW], cow + 3, "three copies");
@@ -434,7 +437,8 @@ TEST(the_pageable_pool, "B48 C62")
 	for (unsigned i = 0; i < PIECES; i++)
 		take_piece(i, sizes[i % 10]);
 	ok(totals(&r).committed > charged + 200, "charged");
-	ok(system_space->resident > 200, "in the system's working set");
+	ok(fw_space_resident(system_space) > 200,
+	       "in the system's working set");
 	for (unsigned i = 0; i < PIECES; i++)
 		fill_piece(i, true);
 	trim_kernel(system_space);
@@ -467,7 +471,7 @@ TEST(the_pageable_pool, "B48 C62")
 		is_u64(fw_pool_free(r.s->mm, r.s->keeper, piece[i]), FW_OK,
 		       "free");
 	is_u64(totals(&r).committed, charged, "nothing is charged");
-	is_u64(system_space->resident, 0, "nothing resident");
+	is_u64(fw_space_resident(system_space), 0, "nothing resident");
 	is_u64(totals(&r).slots_used, 0, "no slots");
 	take_piece(0, 100);
 	take_piece(1, 9000);

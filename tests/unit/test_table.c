@@ -28,7 +28,7 @@ struct counters {
 
 static struct counters look(void)
 {
-	return (struct counters){totals(&r), r.cpu->space->resident,
+	return (struct counters){totals(&r), fw_space_resident(r.cpu->space),
 				 r.s->ios[SOFT_STORE_READ] +
 					 r.s->ios[SOFT_FILE_READ],
 				 r.s->ios[SOFT_STORE_WRITE]};

@@ -143,8 +143,7 @@ static void run_workers(struct worker *workers)
 	pthread_join(keeper, NULL);
 }
 
-/* Two spaces of two threads each, all with a view of one section. */
-TEST(threads_and_spaces, "A17 A18 B42 B45 B46 C77")
+static void threads_and_spaces(void)
 {
 	static struct worker workers[THREADS];
 	struct fw_section *section;
@@ -181,4 +180,16 @@ TEST(threads_and_spaces, "A17 A18 B42 B45 B46 C77")
 	soft_cpu_free(workers[3].cpu);
 	soft_cpu_exit(other);
 	rig_end(&r);
+}
+
+/* Two spaces of two threads each, all with a view of one section. */
+TEST(threads_and_spaces, "A17 A18 B42 B45 B46 C77")
+{
+	threads_and_spaces();
+}
+
+TEST(threads_and_spaces_in_stripes, "A17 A18 B12 B42 B46")
+{
+	rig_stripes = sizeof(fw_pte) == 8 ? 8 : 0;
+	threads_and_spaces();
 }
