@@ -21,7 +21,8 @@
 typedef uint64_t fw_ref;
 enum ref_access { REF_READ, REF_WRITE, REF_EXEC };
 #define REF_SHIFT 2
-#define REF_VPN_END ((fw_vpn)1 << 35) /* the lower half, 47 bits */
+/* The lower half, 47 bits, but for its last page, which Linux gives nobody. */
+#define REF_VPN_END (((fw_vpn)1 << 35) - 1)
 
 #define TRACE_BATCH 8192
 #define TRACE_LINE 256 /* no reference is longer */

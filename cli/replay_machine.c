@@ -19,7 +19,7 @@
 
 #define SLOTS ((uint64_t)1 << 27)
 #define CORE_FRAMES ((uint64_t)1 << 20) /* 4 GiB of tables, if need be */
-#define SHIFT FW_BLOCK_PAGES /* page 0 of the trace: the core wants none */
+#define FIRST 1 /* page 0 is nobody's in the core; see place_of() */
 #define RECENT 1024
 
 enum tag { TAG_NONE, TAG_READ, TAG_WRITTEN };
@@ -108,8 +108,8 @@ static struct tag_store *tag_open(void)
 static bool map_everything(struct replay_machine *m, bool ahead)
 {
 	struct fw_map_request rq = {
-		.start = (fw_addr)SHIFT << FW_PAGE_SHIFT,
-		.len = (REF_VPN_END - SHIFT) << FW_PAGE_SHIFT,
+		.start = (fw_addr)FIRST << FW_PAGE_SHIFT,
+		.len = REF_VPN_END << FW_PAGE_SHIFT,
 		.kind = FW_VAD_PRIVATE,
 		.prot = FW_PROT_R | FW_PROT_W | FW_PROT_X,
 		.max_prot = FW_PROT_R | FW_PROT_W | FW_PROT_X,
@@ -140,8 +140,8 @@ struct replay_machine *replay_machine_open(const struct replay_config *config)
 		.nframes = (uint32_t)nframes,
 		.page_files = 1,
 		.slots = SLOTS,
-		.user_min = SHIFT,
-		.user_top = REF_VPN_END,
+		.user_min = FIRST,
+		.user_top = REF_VPN_END + FIRST,
 		.policy = config->policy,
 		.page_frames = (uint32_t)config->pages,
 	};
@@ -178,11 +178,17 @@ void replay_machine_close(struct replay_machine *m)
 
 /* ---- references --------------------------------------------------------- */
 
+/* Page 0 stands behind the last one. */
+static fw_addr place_of(fw_vpn vpn)
+{
+	return (vpn >= FIRST ? vpn : REF_VPN_END) << FW_PAGE_SHIFT;
+}
+
 /* A page that was never touched is marked at once, by a write: read first and
  * then marked, it would take two faults. */
 static bool access_page(struct replay_machine *m, fw_ref ref)
 {
-	fw_addr at = ((ref >> REF_SHIFT) + SHIFT) << FW_PAGE_SHIFT;
+	fw_addr at = place_of(ref >> REF_SHIFT);
 	const uint32_t access =
 		(ref & 3) == REF_EXEC ? FW_ACC_EXEC : FW_ACC_READ;
 	const bool fresh = soft_pte(m->cpu, at) == 0;
