@@ -17,7 +17,8 @@ const char *__tsan_default_suppressions(void)
 	       "race:^copy$\nrace:^fwp_store_write$\nrace:fw_page_is_zero\n"
 	       "race:^sweep_takes$\nrace:^clone_flush$\n"
 	       "race:^fault_count$\nrace:^fw_pressure$\nrace:^reclaim$\n"
-	       "race:^reclaim_ahead$\nrace:^fw_write_modified$\n";
+	       "race:^reclaim_ahead$\nrace:^fw_write_modified$\n"
+	       "race:^meta_room$\nrace:^thrash_watch$\n";
 }
 
 #endif
