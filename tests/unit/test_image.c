@@ -232,8 +232,8 @@ static enum fw_status fail_first(void *arg, enum soft_io io, uint64_t slot,
 				 unsigned n)
 {
 	static unsigned number[WAITERS] = {0, 1, 2};
-	uint64_t before = __atomic_load_n(&r.s->waits, __ATOMIC_RELAXED);
 	const struct timespec ms = {.tv_nsec = 1000000};
+	unsigned i;
 
 	(void)arg, (void)slot, (void)n;
 	if (io == SOFT_STORE_WRITE || reads++ > 0)
@@ -241,9 +241,10 @@ static enum fw_status fail_first(void *arg, enum soft_io io, uint64_t slot,
 	for (; n_started < WAITERS; n_started++)
 		pthread_create(&thread[n_started], NULL, wait_for_page,
 			       &number[n_started]);
-	while (__atomic_load_n(&r.s->waits, __ATOMIC_RELAXED) <
-	       before + 2 * WAITERS)
-		nanosleep(&ms, NULL);
+	for (i = 0; i < WAITERS; i++)
+		while (!__atomic_load_n(&waiter[i]->last.collisions,
+					__ATOMIC_RELAXED))
+			nanosleep(&ms, NULL);
 	return n_failing ? FW_E_IO : FW_OK;
 }
 
