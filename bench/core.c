@@ -193,7 +193,7 @@ static void fork_64m(void)
 		least(k ? &again : &first, (now() - t) / 1e3);
 		fw_space_destroy(r.mm, r.actor, child);
 	}
-	printf("core_fork_64M_first=%.1f core_fork_64M=%.1f\n", first, again);
+	printf("core_fork_64M=%.1f core_fork_64M_again=%.1f\n", first, again);
 	port_end();
 }
 

@@ -137,7 +137,7 @@ struct fw_vad {
 	uint8_t spare;
 	fw_vpn last_fault;	/* read-ahead: page after the last window */
 };
-_Static_assert(sizeof(struct fw_vad) <= 120, "a region costs little");
+_Static_assert(sizeof(struct fw_vad) <= 96, "a region costs little");
 
 struct fw_mm_config {
 	uint32_t nframes;	/* frames of RAM, >= 256, < 2^31 */
