@@ -98,7 +98,7 @@ struct fw_run {
 	uint64_t max_map_count;	/* the host's vm.max_map_count */
 	uint64_t next_serial;	/* atomic: of the next fw_proc */
 	uint64_t stop_waits;	/* waits for a stopped guest (atomic) ... */
-	uint64_t stop_ticks;	/* ... and the longest of them (atomic) */
+	uint64_t stop_ticks;	/* ... the longest, until he was continued */
 	uint64_t repair_ticks;	/* longest section that began with undoing
 				 * what a dead one had begun (mm lock) */
 	struct fw_proc *procs;	/* list; guarded by procs_lock */

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stepper [-k KILLS] [-n FROM[:STRIDE]] [-l LIMIT] [-o OP] -- COMMAND ...
+ * stepper [-s] [-k KILLS] [-n FROM[:STRIDE]] [-l LIMIT] [-o OP]...
+ *	-- COMMAND ...
  *
  * COMMAND runs victim under faultwise (README). For each operation: one
  * attempt steps through all of it and counts the instructions in the kernel
  * half; further ones are killed after instruction FROM, FROM + STRIDE, ...
  * or, with -k, KILLS of them spread evenly. LIMIT bounds how deep it looks.
  * Each operation has a run of its own, whose exit status must be 0. TAP.
+ *
+ * With -s victims are not killed, but stopped for a while.
+ *
+ * After each kill the driver's slowest touch says how long the others were
+ * held up. It pages meanwhile, and the machine has others to serve: a kill
+ * that seems slow is made again at the same instruction, and the best of
+ * these is judged, for each instruction.
  */
 #include "gate.h"
 #include "tests/programs/prog.h"
@@ -22,7 +30,9 @@
 #define KERNEL_FROM 0x780000000000ul
 #define KERNEL_TO 0x780010000000ul
 #define PATIENCE_MS 30000
-#define SLOW_US 10000 /* what recovery may take, as a median */
+#define SLOW_US 10000 /* what recovery may take ... */
+#define AGAIN 20      /* ... in the best of so many */
+#define STOP_US 60000 /* how long -s stops */
 #define MAX_KILLS 100000
 
 static const char *const op_name[] = {
@@ -43,7 +53,8 @@ enum end { KILLED, COMPLETED, ENDED, STUCK };
 
 static unsigned long from_n = 1, stride, kills = 12, limit = 40000;
 static unsigned slow[MAX_KILLS];
-static unsigned n_slow;
+static unsigned n_slow, last_us;
+static bool stop_only;
 
 /* ---- the run ---------------------------------------------------------- */
 
@@ -226,10 +237,32 @@ static int handle_stop(pid_t *pid, int st, bool follow)
 	return WSTOPSIG(st);
 }
 
+/* Stopped, and, should others need what it holds, continued by them. */
+static enum end stop_here(pid_t pid)
+{
+	int st;
+
+	/* Let go only where no trap of a step is left to be delivered. */
+	kill(pid, SIGSTOP);
+	do {
+		if (ptrace(PTRACE_CONT, pid, NULL, 0) || !wait_stop(pid, &st))
+			return STUCK;
+	} while (WIFSTOPPED(st) && WSTOPSIG(st) != SIGSTOP);
+	if (!WIFSTOPPED(st))
+		return ENDED;
+	if (ptrace(PTRACE_DETACH, pid, NULL, SIGSTOP))
+		return STUCK;
+	usleep(STOP_US);
+	kill(pid, SIGCONT);
+	return KILLED;
+}
+
 static enum end kill_here(pid_t pid)
 {
 	int st;
 
+	if (stop_only)
+		return stop_here(pid);
 	kill(pid, SIGKILL);
 	do {
 		if (!wait_stop(pid, &st))
@@ -372,9 +405,36 @@ static bool try_one(struct run *run, enum kill_op op, unsigned long n,
 	if (!read_line(run, line, sizeof(line)) ||
 	    sscanf(line, "done %d %u", &ended, &us) != 2)
 		return false;
-	if (*ret_end == KILLED && n_slow < MAX_KILLS)
-		slow[n_slow++] = us;
+	last_us = us;
 	return *ret_end != STUCK;
+}
+
+/*
+ * A victim killed after exactly n instructions: again when the path was
+ * shorter this time (the page was there already), or when it seemed slow.
+ */
+static bool kill_at(struct run *run, enum kill_op op, unsigned long n,
+		    enum end *ret_end, unsigned long *ret_n)
+{
+	unsigned best = UINT32_MAX;
+	bool good = true;
+
+	for (unsigned i = 0; good && i < AGAIN && best > SLOW_US; i++) {
+		good = try_one(run, op, n, ret_end, ret_n);
+		if (good && *ret_end == KILLED && last_us < best)
+			best = last_us;
+		if (*ret_end != KILLED && i >= 2 && best == UINT32_MAX)
+			break;
+	}
+	if (best == UINT32_MAX)
+		return good;
+	*ret_end = KILLED;
+	if (n_slow < MAX_KILLS)
+		slow[n_slow++] = best;
+	if (best > SLOW_US)
+		printf("# %s: %u us after instruction %lu\n", op_name[op], best,
+		       n);
+	return good;
 }
 
 static int by_value(const void *a, const void *b)
@@ -402,7 +462,7 @@ static bool sweep(enum kill_op op, char **command)
 		good = try_one(&run, op, limit, &end, &length);
 	by = stride ? stride : length / kills + 1;
 	for (n = from_n; good && n < length; n += by) {
-		good = try_one(&run, op, n, &end, &at);
+		good = kill_at(&run, op, n, &end, &at);
 		killed += good && end == KILLED;
 	}
 	if (!good)
@@ -417,29 +477,42 @@ static bool sweep(enum kill_op op, char **command)
 	       op_name[op], length, killed, n_slow ? slow[n_slow / 2] : 0,
 	       n_slow ? slow[n_slow * 9 / 10] : 0,
 	       n_slow ? slow[n_slow - 1] : 0);
-	if (n_slow && slow[n_slow / 2] > SLOW_US) {
+	if (n_slow && slow[n_slow - 1] > SLOW_US) {
 		printf("# recovery took too long\n");
 		good = false;
 	}
 	return good && !status && killed;
 }
 
+static bool choose(bool *only, const char *name)
+{
+	int op = 0;
+
+	while (op < KILL_OPS_COUNT && strcmp(name, op_name[op]))
+		op++;
+	must(op < KILL_OPS_COUNT);
+	only[op] = true;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction patience = {.sa_handler = on_alarm};
-	const char *only = NULL;
+	bool only[KILL_OPS_COUNT] = {false}, some = false;
 	int c, number = 0, failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	must(!sigaction(SIGALRM, &patience, NULL));
-	while ((c = getopt(argc, argv, "+k:n:l:o:")) != -1) {
-		if (c == 'k')
+	while ((c = getopt(argc, argv, "+sk:n:l:o:")) != -1) {
+		if (c == 's')
+			stop_only = true;
+		else if (c == 'k')
 			kills = strtoul(optarg, NULL, 0);
 		else if (c == 'l')
 			limit = strtoul(optarg, NULL, 0);
 		else if (c == 'o')
-			only = optarg;
+			some = choose(only, optarg);
 		else if (c == 'n' &&
 			 sscanf(optarg, "%lu:%lu", &from_n, &stride) == 1)
 			stride = 1;
@@ -448,7 +521,7 @@ int main(int argc, char **argv)
 	for (int op = 0; op < KILL_OPS_COUNT; op++) {
 		bool good;
 
-		if (only && strcmp(only, op_name[op]))
+		if (some && !only[op])
 			continue;
 		good = sweep((enum kill_op)op, argv + optind);
 		failed |= !good;

@@ -101,8 +101,8 @@ struct kthread {
 	uint64_t alt_sp, alt_size;   /* guest's sigaltstack */
 	uint32_t alt_flags;
 	uint32_t depth;		/* locks held */
-	uint32_t wait_stopped;	/* ... for an owner that was stopped */
-	uint64_t wait_since;	/* ticks when it began to wait, 0: does not */
+	uint64_t wait_since;	/* ticks when it began to wait, or last found
+				 * the owner running; 0: does not wait */
 	uint64_t repair_since;	/* ticks when it took over a dead owner's mm
 				 * lock, which it holds; else 0 */
 	uint64_t clear_tid;	/* guest's CLONE_CHILD_CLEARTID address */

@@ -72,17 +72,13 @@ static void help_stopped(struct fw_actor *actor, uint32_t tid)
 	HC2(__NR_kill, tid, SIGCONT);
 }
 
-/* A wait is over: notes the longest for somebody who had been stopped. */
-static void wait_over(struct kthread *t)
+/* Notes how long one waited for somebody who is stopped. */
+static void note_stopped(struct kthread *t)
 {
 	uint64_t *longest = &t->p->run->stop_ticks;
 	uint64_t took = ticks_now() - t->wait_since;
 	uint64_t seen = __atomic_load_n(longest, __ATOMIC_RELAXED);
 
-	t->wait_since = 0;
-	if (!t->wait_stopped)
-		return;
-	t->wait_stopped = 0;
 	__atomic_add_fetch(&t->p->run->stop_waits, 1, __ATOMIC_RELAXED);
 	while (took > seen &&
 	       !__atomic_compare_exchange_n(longest, &seen, took, false,
@@ -97,8 +93,10 @@ static bool look_at(struct fw_actor *actor, uint32_t tid)
 	if (!is_living(state))
 		return true;
 	if (state == 'T') { /* 't' is a debugger's: it goes on by itself */
-		k_self()->wait_stopped = 1;
+		note_stopped(k_self());
 		help_stopped(actor, tid);
+	} else {
+		k_self()->wait_since = ticks_now();
 	}
 	return false;
 }
@@ -120,17 +118,18 @@ bool fwp_lock(struct fw_lock *lock, uint32_t actor_id)
 
 	t->depth++;
 	died = lockw_acquire(lock, &t->robust, t->tid, actor_id);
-	if (t->wait_since)
-		wait_over(t);
+	t->wait_since = 0;
 	if (died && (void *)lock == (void *)t->p->mm) /* its first member */
 		t->repair_since = ticks_now();
 	return died;
 }
 
-/* Somebody continued us only because we held a lock: stop again. */
+/* Somebody continued us only because we held a lock, or pages in flight: stop
+ * again. */
 static void lock_left(struct kthread *t)
 {
-	if (!t->actor || !(t->actor->port_word & STOP_ON_LEAVE))
+	if (!t->actor || !(t->actor->port_word & STOP_ON_LEAVE) ||
+	    t->actor->n_held)
 		return;
 	__atomic_and_fetch(&t->actor->port_word, ~STOP_ON_LEAVE,
 			   __ATOMIC_SEQ_CST);
@@ -172,9 +171,8 @@ bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)
 		actor = fw_actor_by_id(t->p->mm, owner);
 		alive = actor && !look_at(actor, actor->host_tid);
 	}
-	/* It will wait again for one that has been stopped: that counts. */
-	if (r != -110 || !t->wait_stopped)
-		wait_over(t);
+	if (r != -110 || !owner) /* else it waits again: that counts as one */
+		t->wait_since = 0;
 	return alive;
 }
 
