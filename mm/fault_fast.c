@@ -61,7 +61,8 @@ bool fault_fast(struct fw_plan *p)
 {
 	fw_pte v;
 
-	if (!plan_permitted(p))
+	/* A guard page changes regions. */
+	if (!plan_permitted(p) || p->guard)
 		return false;
 	p->pte = table_find(p->space, p->vpn);
 	if (!p->pte)

@@ -185,6 +185,37 @@ TEST(a_guarded_stack_keeps_its_contents, "B14 C70")
 	rig_end(&r);
 }
 
+/* With a stock of frames at hand, which ordinary pages come from without the
+ * lock of the core: a guard still tells of its first access. */
+TEST(guards_where_faults_run_in_parallel, "B13 B14 B15")
+{
+	const fw_addr top = 2 * BASE + 16 * PAGE;
+
+	rig_stripes = sizeof(fw_pte) == 8 ? 8 : 0;
+	r = rig_start(4096, 1, 4096);
+	rig_stripes = 0;
+	map_single(&r, BASE, 64);
+	for (uint64_t i = 0; i < 32; i++)
+		touch(r.cpu, BASE + i * PAGE, FW_ACC_WRITE);
+	set_flags(BASE + 34 * PAGE, 8, FW_VADF_GUARD, 0);
+	for (uint64_t i = 32; i < 48; i++)
+		is_kind(touch(r.cpu, BASE + i * PAGE, FW_ACC_READ),
+			i >= 34 && i < 42 ? FW_KIND_GUARD :
+					    FW_KIND_DEMAND_ZERO);
+	for (uint64_t i = 34; i < 42; i++)
+		is_kind(touch(r.cpu, BASE + i * PAGE, FW_ACC_WRITE),
+			FW_KIND_DEMAND_ZERO);
+	rig_verify(&r);
+	map_flags(&r, 2 * BASE, 16, RW, FW_VADF_STACK | FW_VADF_GUARD);
+	touch(r.cpu, top - 8, FW_ACC_WRITE);
+	for (uint64_t i = 2; i < 15; i++)
+		is_kind(touch(r.cpu, top - i * PAGE, FW_ACC_WRITE),
+			FW_KIND_STACK);
+	is_kind(touch(r.cpu, 2 * BASE + PAGE, FW_ACC_WRITE),
+		FW_KIND_OVERFLOW);
+	rig_end(&r);
+}
+
 TEST(the_classes_of_event_tracing, "B49")
 {
 	static const struct {
