@@ -89,11 +89,12 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void start(void)
+static void start(uint32_t stripes)
 {
 	struct soft_config config = {.nframes = FW_LEVELS == 2 ? 2048 : 1024,
 				     .page_files = 1,
 				     .slots = 4096,
+				     .stripes = stripes,
 				     .user_top = USER_TOP};
 	struct fw_system_config kernel = {SYSTEM, SPAN, SESSION, SPAN};
 	struct fw_totals t;
@@ -132,12 +133,13 @@ static void keep(void)
 	}
 }
 
-TEST(threads_in_one_kernel_half, "A19 A20 B48 B17 C62")
+static void run(uint32_t stripes)
 {
 	static unsigned number[THREADS] = {0, 1, 2, 3};
 	pthread_t thread[THREADS];
 
-	start();
+	memset(want, 0, sizeof(want));
+	start(stripes);
 	running = THREADS;
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_create(&thread[i], NULL, work, &number[i]);
@@ -160,4 +162,14 @@ TEST(threads_in_one_kernel_half, "A19 A20 B48 B17 C62")
 	is_u64(fw_system_destroy(r.s->mm, r.s->keeper), FW_OK, "the system");
 	r.cpu = soft_cpu_create(r.s, NULL);
 	rig_end(&r);
+}
+
+TEST(threads_in_one_kernel_half, "A19 A20 B48 B17 C62")
+{
+	run(0);
+}
+
+TEST(threads_in_a_kernel_half_of_stripes, "A19 A20 B48 B17 C62")
+{
+	run(sizeof(fw_pte) == 8 ? 8 : 0);
 }
