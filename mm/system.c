@@ -20,6 +20,7 @@
  * are not, they are below FW_VPN_END.
  */
 #include <mm/region.h>
+#include <mm/stripe.h>
 
 static bool range_has(fw_vpn start, fw_vpn end, fw_vpn vpn)
 {
@@ -187,6 +188,16 @@ static bool range_fits(fw_addr start, uint64_t len, fw_vpn user_top,
 	       *ret_end >= *ret_start && *ret_end <= FW_VPN_END;
 }
 
+/* Nobody runs in it any more: its stocks go back. Then it is ended like a
+ * child that was never finished, of which it is taken that it has none. */
+static void kernel_space_drain(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_space *s)
+{
+	fw_space_lock(s, actor);
+	stripes_drain(mm, actor, s);
+	fw_space_unlock(s);
+}
+
 enum fw_status fw_system_create(struct fw_mm *mm, struct fw_actor *actor,
 				const struct fw_system_config *c)
 {
@@ -228,6 +239,7 @@ enum fw_status fw_system_destroy(struct fw_mm *mm, struct fw_actor *actor)
 	if (mm->n_spaces > 1)
 		return FW_E_BUSY;
 	fw_pool_destroy(mm, actor);
+	kernel_space_drain(mm, actor, s);
 	mm_lock(mm, actor);
 	FW_SET(mm, mm->system, NULL);
 	FW_SET(mm, mm->kernel_low, FW_VPN_END);
@@ -262,6 +274,7 @@ enum fw_status fw_session_destroy(struct fw_mm *mm, struct fw_actor *actor,
 {
 	if (session->kind != FW_SPACE_SESSION)
 		return FW_E_INVAL;
+	kernel_space_drain(mm, actor, session);
 	mm_lock(mm, actor);
 	if (session->users > 0) {
 		mm_unlock(mm);
