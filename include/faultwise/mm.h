@@ -24,6 +24,16 @@
  * What an actor holds outside critical sections (reserved frames, pages in
  * I/O) is listed in its `struct fw_actor`; fw_actor_reap() gives it back.
  *
+ * Contracts, where a function says nothing else. It is called with no lock of
+ * the core held, by the thread whose actor it is given, and may wait for
+ * locks; it does no I/O and waits for nobody's. Addresses and lengths are in
+ * bytes and multiples of a page, page numbers and counts in pages; a range
+ * must lie in [user_min, user_top) and not wrap, else FW_E_INVAL. Objects
+ * given to it exist, and stay its caller's. Those that make something answer
+ * FW_E_NOMEM when frames for its records cannot be had, and have then made
+ * nothing; to get those frames they may trim, write modified pages, and so
+ * block for I/O. Outputs (ret_*) are untouched unless the status is FW_OK.
+ *
  * Sources: Windows Internals (6th ed., part 2, ch. 10) for the structures;
  * Intel SDM vol. 3A ch. 4 for the tables.
  */

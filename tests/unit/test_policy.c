@@ -6,6 +6,8 @@
  */
 #include "machine.h"
 
+#include "mm/mm.h"
+
 #define MOST_PAGES 64
 
 /* Room for exactly `frames` pages. */
@@ -163,6 +165,21 @@ TEST(fifo_and_clock_agree_with_a_model, "")
 		agree(FW_POLICY_FIFO, frames, frames);
 		agree(FW_POLICY_CLOCK, frames, frames);
 	}
+}
+
+/* Whichever way a page becomes resident, the list of arrival has it. */
+TEST(every_private_page_is_on_the_list, "")
+{
+	struct rig r = start(FW_POLICY_FIFO, 600);
+	struct fw_mm *mm = r.s->mm;
+	uint64_t listed = 0;
+
+	is_u64(soft_map(r.cpu, BASE, 500, RW), FW_OK, "map");
+	put_pages(r.cpu, BASE, 500, 1);
+	for (fw_pfn pfn = mm->base; pfn < mm->fresh; pfn++)
+		listed += (mm->frames[pfn].flags & FRAME_LISTED) != 0;
+	is_u64(listed, 500, "listed");
+	rig_end(&r);
 }
 
 /* ---- content ------------------------------------------------------------ */
