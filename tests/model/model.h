@@ -31,6 +31,8 @@ struct section {
 	uint64_t cookie; /* files */
 	uint32_t pages;
 	bool dropped; /* no longer mapped anew */
+	bool held[SECTION_PAGES];
+	uint8_t before[SECTION_PAGES][MODEL_PAGE]; /* in the file, when held */
 	uint8_t data[SECTION_PAGES][MODEL_PAGE];
 };
 
@@ -54,6 +56,14 @@ extern bool doomed;  /* whoever runs may die: all that the core writes is the
 		      * victim's own */
 
 uint32_t rnd(uint32_t n);
+/* Each operation has random numbers of its own: it stays the same when others
+ * are left out. */
+void model_seed(uint64_t seed, uint64_t step);
+/* Section i (0 or 1) is a file. */
+#define MODEL_FILES 2
+struct section *model_file(unsigned i);
+/* All files have what was written to them. */
+void model_files_end(void);
 /* A machine with files, sections and one process. Every other seed has space
  * locks in stripes, where the table format permits. */
 void model_start(uint64_t seed, uint32_t nframes);
@@ -69,6 +79,14 @@ const uint8_t *model_content(struct page *p);
 bool model_pardon(void);
 /* guard.c: guard pages, set, met and cleared. */
 void op_guard(struct space *sp);
+/* state.c */
+void op_hold(struct space *sp);
+void op_release(struct space *sp);
+void op_flush(struct space *sp);
+void op_priority(struct space *sp);
+void op_limits(struct space *sp);
+void op_ticks(struct space *sp);
+void op_retire(struct space *sp);
 /* The process is gone, as far as the model is concerned. */
 void model_forget(struct space *sp);
 /* Ends all and wants everything back. */

@@ -25,6 +25,19 @@ uint32_t rnd(uint32_t n)
 	return (uint32_t)((random_state >> 16) % n);
 }
 
+void model_seed(uint64_t seed, uint64_t step)
+{
+	uint64_t x = seed * 0x9e3779b97f4a7c15 + step * 0xbf58476d1ce4e5b9 + 1;
+
+	x = (x ^ x >> 31) * 0x94d049bb133111eb;
+	random_state = (x ^ x >> 29) | 1;
+}
+
+struct section *model_file(unsigned i)
+{
+	return sections[i];
+}
+
 struct space *any_space(void)
 {
 	struct space *sp;
@@ -98,7 +111,8 @@ static void new_section(bool file)
 	must(s && n_sections < SECTIONS, "a section");
 	s->pages = file ? SECTION_PAGES - rnd(8) : SECTION_PAGES;
 	if (file) {
-		uint64_t size = (uint64_t)s->pages * PAGE - rnd(PAGE);
+		/* What is written behind the end of a file is nowhere. */
+		uint64_t size = (uint64_t)s->pages * PAGE;
 
 		for (uint64_t i = 0; i < size; i++)
 			s->data[i / PAGE][i % PAGE] = (uint8_t)rnd(256);
@@ -198,7 +212,7 @@ static void op_map(struct space *sp)
 	rq.kind = kind == HOST ? FW_VAD_HOST : FW_VAD_PRIVATE;
 	if (kind == SHARED || kind == VIEW) {
 		s = any_section();
-		kind = kind == SHARED && !s->cookie ? SHARED : VIEW;
+		kind = kind == SHARED ? SHARED : VIEW;
 		rq.kind = kind == SHARED ? FW_VAD_SECTION : FW_VAD_PRIVATE_VIEW;
 		rq.section = s->core;
 		rq.page = rnd(SECTION_PAGES - 8);
@@ -561,7 +575,7 @@ static const struct {
 	bool mortal; /* all of it is done by the process itself */
 	void (*run)(struct space *sp);
 } operations[] = {
-	{310, true, op_write},	 {220, true, op_read},
+	{270, true, op_write},	 {220, true, op_read},
 	{10, true, op_guard},
 	{20, true, op_fetch},	 {80, true, op_stride},
 	{80, true, op_map},	 {25, true, op_unmap},
@@ -571,6 +585,10 @@ static const struct {
 	{9, true, op_flags},	 {16, true, op_announce},
 	{40, false, op_keep},	 {10, false, op_fork},
 	{8, false, op_exit},	 {2, false, op_replace},
+	{6, false, op_hold},	 {6, false, op_release},
+	{6, false, op_flush},	 {8, true, op_priority},
+	{5, true, op_limits},	 {8, false, op_ticks},
+	{1, false, op_retire},
 };
 
 void op(struct space *sp, bool mortal)
@@ -611,6 +629,7 @@ void tear_down(void)
 	for (unsigned i = 0; i < SPACES; i++)
 		if (spaces[i].cpu)
 			soft_cpu_exit(spaces[i].cpu);
+	model_files_end();
 	for (unsigned i = 0; i < n_sections; i++)
 		if (!sections[i]->dropped)
 			fw_section_unref(soft->mm, soft->keeper,
@@ -654,7 +673,7 @@ void model_start(uint64_t seed, uint32_t nframes)
 		.slots = 16384,
 		.stripes = sizeof(fw_pte) == 8 && seed % 2 == 0 ? 8 : 0};
 
-	random_state = seed * 0x9e3779b97f4a7c15 + 1;
+	model_seed(seed, 0);
 	soft = soft_create(&config);
 	soft->io_hook = maybe_fail;
 	for (unsigned i = 0; i < 6; i++)
