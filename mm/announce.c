@@ -15,7 +15,9 @@ void announcers_of(struct fw_mm *mm, const struct fw_space *space,
 	ret->mm = mm;
 	ret->space = space;
 	ret->n = 0;
+	ret->keep = 0;
 	ret->all = false;
+	ret->n_keep = 0;
 	for (i = 0; i < mm->actor_top; i++) {
 		const struct fw_actor *a = mm->actor[i];
 
@@ -73,6 +75,8 @@ bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only)
 {
 	unsigned i;
 
+	if (!writes_only && vpn - a->keep < a->n_keep)
+		return true;
 	if (a->all)
 		return any_announces(a, vpn, writes_only);
 	for (i = 0; i < a->n; i++)

@@ -635,6 +635,8 @@ struct announcers {
 	const struct fw_actor *actor[ANNOUNCERS_MAX];
 	unsigned n;
 	bool all; /* more than the list holds: all actors are asked */
+	fw_vpn keep; /* as good as announced; reads only */
+	unsigned n_keep;
 };
 void announcers_of(struct fw_mm *mm, const struct fw_space *space,
 		   struct announcers *ret);

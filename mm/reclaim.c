@@ -185,8 +185,14 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 	if (fresh >= low || !policy_of(mm)->early)
 		return;
 	if (due > 0 && (second < share || avail < low) &&
-	    fw_space_resident(space) > SMALL_SPACE)
+	    fw_space_resident(space) > SMALL_SPACE) {
+		/* Where all others are locked, what has just come would go,
+		 * and the access be made in vain for ever. */
+		actor->keep = f->window;
+		actor->n_keep = f->n;
 		f->trimmed += fw_trim(mm, actor, space, due);
+		actor->n_keep = 0;
+	}
 	if ((modified > share || (avail < low && modified > 0)) &&
 	    fw_write_modified(mm, actor, BATCH) == 0)
 		fw_write_mapped(mm, actor, BATCH);

@@ -144,6 +144,10 @@ unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
 	mm_lock(mm, actor);
 	announcers_of(mm, space, &s.who);
 	mm_unlock(mm);
+	if (actor) {
+		s.who.keep = actor->keep;
+		s.who.n_keep = actor->n_keep;
+	}
 	policy_of(mm)->choose(&s);
 	if (s.n > 0)
 		sweep_evict(&s);

@@ -83,9 +83,10 @@ struct fw_actor {
 	uint16_t in_use;
 	uint16_t prio;		/* 1 + priority of pages it faults in, or 0 */
 	uint32_t locks;		/* FW_LOCK_ORDER builds: those it holds */
-	uint32_t pad;
+	uint32_t n_keep;
 	struct fw_range announced[FW_MAX_ANNOUNCE];
 	fw_pfn held[FW_MAX_ACTOR_FRAMES];
+	fw_vpn keep;		/* n_keep pages that its own trims leave be */
 	struct fw_section *held_section; /* referenced while it is read */
 	struct fw_space *forking; /* child that a fork has not finished */
 	uint64_t fault_count[FW_KIND_COUNT];  /* (own writes only) */
