@@ -84,7 +84,8 @@ static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 	unsigned got = 0;
 	bool tight;
 
-	if (space && fw_space_resident(space) > (early ? SMALL_SPACE : 0))
+	if (space && fw_space_resident(space) > (early ? SMALL_SPACE : 0) &&
+	    fw_space_resident(space) > space->ws_min)
 		got = fw_trim(mm, actor, space, batch);
 	*trimmed += got;
 	tight = early && got > 0 && got < batch;
@@ -250,8 +251,8 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 	ret->want_touch = touch_due(mm);
 }
 
-/* The larger and the longer idle, the better; but who was asked in vain must
- * not keep others from being asked. */
+/* The larger, the longer idle and the more above its maximum, the better; but
+ * who was asked in vain must not keep others from being asked. */
 static uint64_t victim_score(const struct fw_mm *mm, const struct fw_space *s)
 {
 	uint64_t idle = mm->trim_clock - s->trim_epoch, score;
@@ -260,6 +261,8 @@ static uint64_t victim_score(const struct fw_mm *mm, const struct fw_space *s)
 	if (resident <= s->ws_min)
 		return 0;
 	score = (resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
+	if (s->ws_max > 0 && resident > s->ws_max)
+		score *= OVER_MAX;
 	return (score >> (s->asked < 32 ? s->asked : 32)) + 1;
 }
 

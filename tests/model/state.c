@@ -115,8 +115,8 @@ void op_limits(struct space *sp)
 				   flags),
 	       FW_OK, "limits");
 	if (flags & FW_WS_MAX_HARD)
-		ok(space->resident <= max, "%d pages, at most %d",
-		   (int)space->resident, (int)max);
+		ok(fw_space_resident(space) <= max, "%d pages, at most %d",
+		   (int)fw_space_resident(space), (int)max);
 }
 
 void op_ticks(struct space *sp)
