@@ -44,18 +44,27 @@ static void read_prepare(struct fw_plan *p, fw_pte *loc, bool proto,
 	FW_SET(mm, *loc, pte_make_transition(pfn, pte_prot(f->original)));
 }
 
+/*
+ * The window of a region's reads follows what they are good for. The last page
+ * of each cluster stays unmapped (fault_trans.c). If it has been touched by the
+ * time of the next read, or that read is for the page behind it, the window
+ * doubles; else it is halved, down to the page that is needed. vad->ahead
+ * holds the last window, and AHEAD_HIT once that page was touched.
+ */
 static unsigned slot_window(const struct fw_plan *p)
 {
-	struct fw_vad *vad = p->vad;
-	unsigned n = 4;
+	const struct fw_vad *vad = p->vad;
+	unsigned last = vad->ahead & ~AHEAD_HIT;
 
 	if (p->single || (vad->flags & FW_VADF_RANDOM))
 		return 1;
 	if (vad->flags & FW_VADF_SEQUENTIAL)
 		return FW_BLOCK_PAGES;
-	if (vad->last_fault == p->vpn)
-		n = vad->window > 4 ? vad->window * 2u : 8;
-	return n < FW_BLOCK_PAGES ? n : FW_BLOCK_PAGES;
+	if (last == 0)
+		return AHEAD_FIRST;
+	if (!(vad->ahead & AHEAD_HIT) && vad->last_fault != p->vpn)
+		return last > 1 ? last / 2 : 1;
+	return last * 2 < FW_BLOCK_PAGES ? last * 2 : FW_BLOCK_PAGES;
 }
 
 /* How many pages from the faulting one on lie in adjacent slots. */
@@ -83,10 +92,10 @@ enum fw_step fault_read_slot(struct fw_plan *p)
 	struct frame_cluster c;
 	bool zero;
 
-	p->vad->window = (uint16_t)want;
 	n = plan_room_read(p, slot_pages(p, want));
 	if (n == 0)
 		return FW_STEP_FRAMES;
+	p->vad->ahead = (uint8_t)want;
 	p->file = pte_file(*p->loc);
 	p->slot = pte_slot(*p->loc);
 	p->f->distance = refault_return(p->mm, p->loc, false);
@@ -104,6 +113,12 @@ enum fw_step fault_read_slot(struct fw_plan *p)
 		fw_pte *loc = plan_locate(p, p->vpn + i, p->pte + i, &proto);
 
 		read_prepare(p, loc, proto, p->pfn[i]);
+	}
+	if (n > 1) {
+		struct fw_frame *f = frame_at(p->mm, p->pfn[n - 1]);
+
+		FW_SET(p->mm, f->prio, f->prio | FRAME_AHEAD);
+		p->mm->ahead++;
 	}
 	p->n_read = n;
 	p->io_kind = FW_KIND_PAGE_FILE;

@@ -9,6 +9,20 @@
 
 #define AGE_RESCUED 1 /* one lap of the clock more than others */
 
+/* The last page of a cluster that was read waits for an access of its own:
+ * it tells whether reading ahead was worth it. */
+static bool ahead_touched(struct fw_plan *p, struct fw_frame *f, fw_vpn vpn)
+{
+	if (!(f->prio & FRAME_AHEAD))
+		return true;
+	if (vpn != p->vpn)
+		return false;
+	FW_SET(p->mm, f->prio, f->prio & ~FRAME_AHEAD);
+	p->vad->ahead |= AHEAD_HIT;
+	p->mm->ahead_used++;
+	return true;
+}
+
 /* Maps a page if its content is in a frame and not being read. */
 static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
 {
@@ -25,6 +39,8 @@ static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
 		return false;
 	rescued = !pte_is_valid(*loc) && !p->did_io;
 	dirty = vpn == p->vpn && plan_writes(p);
+	if (!ahead_touched(p, f, vpn))
+		return false;
 	plan_map(p, pte, loc, proto, pfn, dirty);
 	if (p->did_io && pte_has_slot(f->original) && pfile_full(p->mm))
 		frame_mark_dirty(p->mm, f); /* another page needs its slot */

@@ -149,6 +149,7 @@ static void frame_forget(struct fw_mm *mm, struct fw_frame *f)
 	FW_ASSERT(f->pte && pte_is_transition(*f->pte));
 	FW_ASSERT((f->flags & (FRAME_DIRTY | FRAME_READ | FRAME_WRITE)) == 0);
 	FW_SET(mm, *f->pte, refault_leave(mm, f));
+	mm->ahead_wasted += (f->prio & FRAME_AHEAD) != 0;
 }
 
 static void frame_repurpose(struct fw_mm *mm, struct fw_frame *f)

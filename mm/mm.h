@@ -49,6 +49,7 @@ enum frame_flag {
 /* In fw_frame.prio, above the number. */
 enum frame_mark {
 	FRAME_PRIO_MASK = 15,
+	FRAME_AHEAD = 64, /* read ahead, last of its cluster, not touched yet */
 	FRAME_RETIRE = 128, /* is to be BAD as soon as that can be */
 };
 
@@ -221,6 +222,7 @@ struct fw_mm {
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
 	uint64_t mapped_writes, mapped_pages, write_errors;
 	uint64_t evicted; /* pages that lost their frame: refault.c's clock */
+	uint64_t ahead, ahead_used, ahead_wasted; /* see struct fw_totals */
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
 	uint64_t seconds, mapped_due, thrash_near, thrash_read; /* balance.c */
 	uint32_t thrash; /* percent */

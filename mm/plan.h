@@ -11,6 +11,10 @@
 
 #include <mm/mm.h>
 
+/* In vad->ahead, beside the window of the last read. */
+#define AHEAD_HIT 128u
+#define AHEAD_FIRST 4u
+
 enum fw_step {
 	FW_STEP_DONE,	/* f->kind is the outcome */
 	FW_STEP_AGAIN,	/* look again: the state has changed */

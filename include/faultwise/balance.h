@@ -71,6 +71,9 @@ struct fw_totals {
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
 	uint64_t thrash; /* percent of what was read that should not have left,
 			  * within the last second */
+	/* Clusters read from page files ahead of need; those whose last page
+	 * was touched, or lost its frame, first. */
+	uint64_t ahead, ahead_used, ahead_wasted;
 	uint64_t mapped; /* of modified: that go to files of sections */
 	uint64_t trims, pages_trimmed, rollbacks, reaps;
 	uint64_t peak_active;

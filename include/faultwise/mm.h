@@ -145,7 +145,8 @@ struct fw_vad {
 	uint32_t tag;		/* the port's; kept by splits and fork */
 	uint16_t window;	/* read-ahead: pages of the next window */
 	uint8_t prio;		/* 1 + priority of its pages; 0: none set */
-	uint8_t spare;
+	uint8_t ahead;		/* pages of the last cluster read; see
+				 * fault_io.c */
 	fw_vpn last_fault;	/* read-ahead: page after the last window */
 };
 _Static_assert(sizeof(struct fw_vad) <= 96, "a region costs little");

@@ -48,6 +48,48 @@ TEST(random_order, "A04 B33")
 	rig_end(&r);
 }
 
+/* Pages a read brings, on average, in percent. */
+static uint64_t pages_a_read(uint64_t reads, uint64_t pages)
+{
+	return (r.s->io_pages[SOFT_STORE_READ] - pages) * 100 /
+	       (r.s->ios[SOFT_STORE_READ] - reads);
+}
+
+/* Reading ahead grows where its pages are used and stops where they are not. */
+TEST(read_ahead_follows_its_use, "B04 B25")
+{
+	uint64_t x = 1, reads, pages, far;
+	struct fw_totals t;
+
+	r = rig_start(512, 1, 16384);
+	must(soft_map(r.cpu, BASE, 6000, RW) == FW_OK, "map");
+	put_pages(r.cpu, BASE, 6000, 1);
+	reads = r.s->ios[SOFT_STORE_READ];
+	pages = r.s->io_pages[SOFT_STORE_READ];
+	is_u64(wrong_pages(r.cpu, BASE, 4000, 1), 0, "in order");
+	far = pages_a_read(reads, pages);
+	ok(far > 1000, "%d.%02d pages a read", (int)far / 100, (int)far % 100);
+	t = totals(&r);
+	ok(t.ahead_used > 200 && t.ahead_wasted < t.ahead_used / 10,
+	   "%d used, %d wasted of %d", (int)t.ahead_used, (int)t.ahead_wasted,
+	   (int)t.ahead);
+	reads = r.s->ios[SOFT_STORE_READ];
+	pages = r.s->io_pages[SOFT_STORE_READ];
+	for (unsigned i = 0; i < 4000; i++) {
+		uint64_t page = (x = x * 6364136223846793005 + 1) >> 33;
+
+		wrong_pages(r.cpu, BASE + page % 6000 * PAGE, 1, 0);
+	}
+	far = pages_a_read(reads, pages);
+	ok(far < 150, "at random: %d.%02d", (int)far / 100, (int)far % 100);
+	reads = r.s->ios[SOFT_STORE_READ];
+	pages = r.s->io_pages[SOFT_STORE_READ];
+	is_u64(wrong_pages(r.cpu, BASE, 4000, 1), 0, "in order again");
+	far = pages_a_read(reads, pages);
+	ok(far > 1000, "%d.%02d pages a read", (int)far / 100, (int)far % 100);
+	rig_end(&r);
+}
+
 TEST(writes_are_clustered, "B26")
 {
 	r = rig_start(2048, 1, 4096);
