@@ -187,7 +187,8 @@ void stripe_map(struct fw_mm *mm, struct fw_stripe *s,
 	f->original = pte_make_zero(vad->prot);
 	f->share = 1;
 	/* Somebody may be retiring the frame. */
-	__atomic_fetch_xor(&f->prio, (f->prio ^ prio) & ~FRAME_RETIRE,
+	__atomic_fetch_xor(&f->prio,
+			   (uint8_t)((f->prio ^ prio) & ~FRAME_RETIRE),
 			   __ATOMIC_RELAXED);
 	f->state = FRAME_ACTIVE;
 	stripe_store(mm);

@@ -169,7 +169,7 @@ static void die_everywhere(void (*act)(void))
 
 static void session_life(void)
 {
-	struct fw_space *s, *process;
+	struct fw_space *s, *process = NULL;
 
 	if (fw_session_create(r.s->mm, victim, &s) != FW_OK ||
 	    fw_space_create(r.s->mm, victim, &process) != FW_OK ||

@@ -238,10 +238,12 @@ static void stack(void)
 /* movsq; ret: the instruction, its source and its destination straddle. */
 static void everything(void)
 {
+	static const char movsq_ret[] = { '\x48', '\xa5', '\xc3' };
+	static const char word[] = { 's', 't', 'r', 'a', 'd', 'd', 'l', 'e' };
 	char *code = at(16) - 1, *from = at(19) - 4, *to = at(22) - 5;
 
-	memcpy(code, "\x48\xa5\xc3", 3);
-	memcpy(from, "straddle", 8);
+	memcpy(code, movsq_ret, sizeof(movsq_ret));
+	memcpy(from, word, sizeof(word));
 	absent(15, 8);
 	__asm__ volatile("call *%[code]"
 			 : "+S"(from), "+D"(to)

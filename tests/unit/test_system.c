@@ -392,7 +392,7 @@ static uint64_t piece_size[PIECES];
 
 static void fill_piece(unsigned i, bool check)
 {
-	uint8_t want[3 * 4096], got[3 * 4096];
+	uint8_t want[3 * 4096], got[3 * 4096] = { 0 };
 	uint64_t n = piece_size[i];
 
 	for (uint64_t k = 0; k < n; k++)

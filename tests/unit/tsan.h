@@ -7,8 +7,9 @@
  * marks tables while the core changes them, as a CPU does; a page may be
  * written to while its frame is written out or looked at, and is then dirty
  * again; sweep_takes() and clone_flush() look at PTEs that others may turn
- * from one invalid form to another; the rest reads or counts statistics
- * without a lock.
+ * from one invalid form to another; fw_touch_frames() puts zero where zero
+ * is, at once or not at all; the rest reads or counts statistics without a
+ * lock.
  */
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
@@ -18,7 +19,8 @@ const char *__tsan_default_suppressions(void)
 	       "race:^sweep_takes$\nrace:^clone_flush$\n"
 	       "race:^fault_count$\nrace:^fw_pressure$\nrace:^reclaim$\n"
 	       "race:^reclaim_ahead$\nrace:^fw_write_modified$\n"
-	       "race:^meta_room$\nrace:^thrash_watch$\n";
+	       "race:^meta_room$\nrace:^thrash_watch$\n"
+	       "race:^fw_touch_frames$\n";
 }
 
 #endif
