@@ -171,9 +171,9 @@ static long map_view(const struct fw_vad *vad, fw_vpn vpn, unsigned n)
  * host view any will do) and their rights the same. */
 static unsigned run_length(const fw_pte *pte, unsigned i, unsigned n, bool view)
 {
-	unsigned prot = pte_prot(pte[i]), j = i + 1, last = i + 1;
+	unsigned prot = pte_prot(pte[i]), last = i + 1, j;
 
-	for (; j < n && pte[j] & FW_PTE_VALID; j++) {
+	for (j = i + 1; j < n && pte[j] & FW_PTE_VALID; j++) {
 		if (view)
 			last = j + 1;
 		else if (pte_prot(pte[j]) != prot ||
