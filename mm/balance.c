@@ -61,15 +61,16 @@ bool fw_zero_tick(struct fw_mm *mm, struct fw_actor *actor)
  * that is most of them, memory is too small for what runs. */
 static void thrash_watch(struct fw_mm *mm)
 {
-	uint64_t near = mm->refaults_near - mm->thrash_near;
-	uint64_t read = mm->pages_read - mm->thrash_read;
+	/* Of a second, or so: 32 bits, which every CPU can divide. */
+	uint32_t near = (uint32_t)(mm->refaults_near - mm->thrash_near);
+	uint32_t read = (uint32_t)(mm->pages_read - mm->thrash_read);
 
 	mm->thrash_near = mm->refaults_near;
 	mm->thrash_read = mm->pages_read;
 	mm->thrash = 0;
 	if (near < THRASH_LEAST)
 		return;
-	mm->thrash = (uint32_t)(near < read ? near * 100 / read : 100);
+	mm->thrash = near < read ? near * 100 / read : 100;
 	if (mm->thrash > 50)
 		fwp_thrash(mm, mm->thrash);
 }

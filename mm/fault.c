@@ -42,7 +42,7 @@ fw_pte *plan_locate(const struct fw_plan *p, fw_vpn vpn, fw_pte *pte,
 		return NULL;
 	if (pte_is_pointer(*pte)) {
 		*ret_proto = true;
-		return &((struct fw_proto *)pte_pointer(p->mm, *pte))->pte;
+		return &pte_pointer(p->mm, *pte)->pte;
 	}
 	if (!pte_asks_region(*pte) || !vad->section)
 		return pte;

@@ -396,11 +396,11 @@ void frame_mark_dirty(struct fw_mm *mm, struct fw_frame *f)
 {
 	/* Images are not written to: from now on it is the page file's. */
 	if (pte_is_pointer(f->original) &&
-	    ((struct fw_section *)pte_pointer(mm, f->original))->image)
+	    pte_section(mm, f->original)->image)
 		FW_SET(mm, f->original, pte_make_zero(pte_prot(f->original)));
 	if (pte_is_pointer(f->original) &&
 	    (f->flags & (FRAME_DIRTY | FRAME_WRITE)) == 0)
-		section_dirtied(mm, pte_pointer(mm, f->original), 1);
+		section_dirtied(mm, pte_section(mm, f->original), 1);
 	if ((f->flags & FRAME_DIRTY) == 0)
 		FW_SET(mm, f->flags, f->flags | FRAME_DIRTY);
 	frame_drop_slot(mm, f);

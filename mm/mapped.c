@@ -113,7 +113,7 @@ unsigned fw_write_mapped(struct fw_mm *mm, struct fw_actor *actor, unsigned n)
 		return 0;
 	}
 	f = frame_at(mm, mm->mapped.head);
-	b.section = pte_pointer(mm, f->original);
+	b.section = pte_section(mm, f->original);
 	batch_choose(&b, (struct fw_proto *)f->pte, n < BATCH ? n : BATCH);
 	batch_begin(&b);
 	mm_unlock(mm);

@@ -98,7 +98,8 @@ struct fw_list {
  * them; those of a section are counted by nobody (refs == 0). */
 struct fw_proto {
 	fw_pte pte;
-	uint32_t refs;
+	/* Not in the first word, which links free prototypes. */
+	uint32_t refs __attribute__((aligned(8)));
 	uint32_t seen; /* (n) of a section: when its page left (refault.c);
 			* clone: scratch of verify.c */
 } __attribute__((aligned(16)));

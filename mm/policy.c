@@ -185,6 +185,12 @@ static uint64_t random_next(struct fw_mm *mm)
 	return x;
 }
 
+/* A number below n, without a division that 32-bit CPUs do not have. */
+static uint32_t random_below(struct fw_mm *mm, uint32_t n)
+{
+	return (uint32_t)((random_next(mm) >> 32) * n >> 32);
+}
+
 /* Draws frames until one is a page of the space; after some draws, and for
  * more than one page, the oldest must do. */
 static void random_choose(struct sweep *s)
@@ -195,8 +201,8 @@ static void random_choose(struct sweep *s)
 
 	mm_lock(mm, s->actor);
 	for (draws = 0; draws < 256 && s->n == 0; draws++) {
-		uint64_t x = (random_next(mm) >> 16) % (mm->fresh - mm->base);
-		struct fw_frame *f = frame_at(mm, mm->base + (fw_pfn)x);
+		fw_pfn pfn = mm->base + random_below(mm, mm->fresh - mm->base);
+		struct fw_frame *f = frame_at(mm, pfn);
 		fw_vpn vpn;
 
 		if (!(f->flags & FRAME_LISTED))

@@ -12,7 +12,8 @@
  */
 #include <mm/region.h>
 
-#define PIECE_MIN 32u
+#define PIECE_SHIFT 5
+#define PIECE_MIN (1u << PIECE_SHIFT)
 #define DESCS 128u /* of a frame */
 #define DIRS (FW_PAGE_SIZE / sizeof(void *))
 
@@ -222,7 +223,8 @@ static void run_free(struct fw_mm *mm, uint64_t page, uint64_t n)
 static int64_t pool_release(struct fw_mm *mm, uint64_t page, uint64_t offset)
 {
 	struct ppage *p = page < mm->ppool.pages ? ppage_at(mm, page) : NULL;
-	uint64_t size, n;
+	uint64_t n;
+	unsigned shift;
 
 	if (p && p->state == PPAGE_HEAD && offset == 0) {
 		n = p->run;
@@ -231,9 +233,9 @@ static int64_t pool_release(struct fw_mm *mm, uint64_t page, uint64_t offset)
 	}
 	if (!p || p->state != PPAGE_SLAB)
 		return -1;
-	size = (uint64_t)PIECE_MIN << p->class;
-	n = offset / size;
-	if (offset % size != 0 || !(p->map[n / 64] >> (n % 64) & 1))
+	shift = PIECE_SHIFT + p->class;
+	n = offset >> shift;
+	if (n << shift != offset || !(p->map[n / 64] >> (n % 64) & 1))
 		return -1;
 	return piece_free(mm, p, page, (unsigned)n);
 }

@@ -183,6 +183,8 @@ static inline fw_pte pte_make_transition(fw_pfn pfn, unsigned prot)
 		.prot = pte_prot_field(prot) });
 }
 
+struct fw_proto; /* mm.h */
+
 /* How an object in the RAM is named in an entry, and found again. */
 static inline uint64_t pte_name(const struct fw_mm *mm, const void *p,
 				unsigned unit)
@@ -199,13 +201,14 @@ static inline fw_pte pte_make_pointer(const struct fw_mm *mm,
 		.proto = 1, .address = pte_name(mm, proto, PTE_PROTO_UNIT) });
 }
 
-static inline void *pte_pointer(const struct fw_mm *mm, fw_pte p)
+static inline struct fw_proto *pte_pointer(const struct fw_mm *mm, fw_pte p)
 {
 	uint64_t name = PTE_FN(proto_address)(p);
 
 	if (PTE_PROTO_UNIT == 1)
-		return (void *)(uintptr_t)name;
-	return (char *)(uintptr_t)mm + (uintptr_t)name * PTE_PROTO_UNIT;
+		return (struct fw_proto *)(uintptr_t)name;
+	return (struct fw_proto *)((uintptr_t)mm +
+				   (uintptr_t)name * PTE_PROTO_UNIT);
 }
 
 /* A private page of zeros that no frame backs. */
@@ -221,6 +224,17 @@ static inline fw_pte pte_make_file(const struct fw_mm *mm, const void *section,
 		.proto = 1,
 		.prot = prot,
 		.address = pte_name(mm, section, PTE_SECTION_UNIT) });
+}
+
+/* The section of an entry in file form. */
+static inline struct fw_section *pte_section(const struct fw_mm *mm, fw_pte p)
+{
+	uint64_t name = PTE_FN(sect_address)(p);
+
+	if (PTE_SECTION_UNIT == 1)
+		return (struct fw_section *)(uintptr_t)name;
+	return (struct fw_section *)((uintptr_t)mm +
+				     (uintptr_t)name * PTE_SECTION_UNIT);
 }
 
 static inline fw_pte pte_make_valid(fw_pfn pfn)

@@ -162,7 +162,7 @@ static void pte_visit(struct verify *v, fw_vpn vpn, fw_pte *pte)
 	if (pte_is_valid(*pte))
 		pte_valid(v, pte);
 	else if (pte_is_pointer(*pte))
-		((struct fw_proto *)pte_pointer(v->mm, *pte))->seen++;
+		pte_pointer(v->mm, *pte)->seen++;
 	else if (pte_is_transition(*pte))
 		content_named(v, pte, false);
 	else

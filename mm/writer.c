@@ -44,7 +44,7 @@ void frame_write_done(struct fw_mm *mm, struct fw_frame *f, bool good)
 	if (f->flags & FRAME_DIRTY)
 		frame_drop_slot(mm, f);
 	else if (pte_is_pointer(f->original))
-		section_dirtied(mm, pte_pointer(mm, f->original), -1);
+		section_dirtied(mm, pte_section(mm, f->original), -1);
 	if (idle)
 		frame_settle(mm, f);
 }

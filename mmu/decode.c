@@ -71,11 +71,16 @@ static void put_number(struct line *line, uint64_t value, unsigned base)
 	char digits[24], *p = digits + sizeof(digits) - 1;
 
 	*p = '\0';
-	do
-		*--p = "0123456789abcdef"[value % base];
-	while (value /= base);
-	if (base == 16)
+	if (base == 16) {
+		do
+			*--p = "0123456789abcdef"[value % 16];
+		while (value /= 16);
 		put(line, "0x");
+	} else { /* a constant divisor: no library's help on 32-bit CPUs */
+		do
+			*--p = (char)('0' + value % 10);
+		while (value /= 10);
+	}
 	put(line, p);
 }
 

@@ -49,9 +49,9 @@ struct soft_cpu *soft_cpu_create(struct soft *s, struct fw_space *space)
 	cpu->space = space;
 	pthread_mutex_init(&cpu->lock, NULL);
 	cpu->mmu = (struct fw_mmu_cpu){
-		.ctl = {.format = FW_MMU_X64,
+		.ctl = {.format = FW_MMU_OWN,
 			.cr3 = (uint64_t)space->root << FW_PAGE_SHIFT,
-			.phys_bits = 52,
+			.phys_bits = FW_LEVELS == 2 ? 32 : 52,
 			.wp = true,
 			.nxe = true},
 		.bus = &s->bus,
@@ -151,11 +151,14 @@ enum fw_status soft_fork(struct soft_cpu *parent, struct soft_cpu **ret)
 	return FW_E_NOMEM;
 }
 
-/* The trap handler. */
-static bool handle(struct soft_cpu *cpu, const struct fw_walk *walk,
-		   uint32_t access)
+/* The trap handler. It knows what the error code says and no more: without
+ * NX (2-level tables) a fetch looks like a read. */
+static bool handle(struct soft_cpu *cpu, const struct fw_walk *walk)
 {
-	cpu->last = (struct fw_fault){.addr = walk->cr2, .access = access};
+	const uint32_t told = FW_ACC_WRITE | FW_ACC_USER | FW_ACC_EXEC;
+
+	cpu->last = (struct fw_fault){.addr = walk->cr2,
+				      .access = walk->error & told};
 	cpu->last_error = walk->error;
 	fw_fault(cpu->soft->mm, cpu->actor, cpu->space, &cpu->last);
 	cpu->faults++;
@@ -243,7 +246,7 @@ static bool do_access(struct soft_cpu *cpu, fw_addr addr, void *buffer,
 		if (walk.error & FW_PF_RSVD)
 			fwp_panic("a table entry has a reserved bit set",
 				  __FILE__, __LINE__);
-		if (!handle(cpu, &walk, access))
+		if (!handle(cpu, &walk))
 			return false;
 	}
 	fwp_panic("an access faults without end", __FILE__, __LINE__);

@@ -55,7 +55,7 @@ struct soft *soft_create(const struct soft_config *config)
 		.nframes = config->nframes,
 		.user_min = config->user_min ? config->user_min : 1,
 		.user_top = config->user_top ? config->user_top
-					     : (fw_vpn)1 << 35,
+					     : SOFT_USER_TOP,
 		.port_bytes = 64,
 		.strict = config->strict,
 		.policy = config->policy,

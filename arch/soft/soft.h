@@ -29,6 +29,10 @@
 #define SOFT_CPUS 64
 #define SOFT_FILES 64
 #define SOFT_DEAD 64
+/* What a fetch wants: without NX (2-level tables) it is a read. */
+#define SOFT_FETCH_PROT (FW_PTE_NX ? FW_PROT_X : FW_PROT_R)
+/* As systems do: half of a 48-bit space, three quarters of a 32-bit one. */
+#define SOFT_USER_TOP (FW_VA_BITS == 48 ? FW_USER_END : (fw_vpn)0xc0000)
 
 /* ---- the machine ------------------------------------------------------ */
 
@@ -46,7 +50,7 @@ struct soft_config {
 	uint64_t slots;		/* of each */
 	struct fw_store *stores[FW_MAX_PAGE_FILES]; /* NULL: in memory */
 	uint32_t strict;	/* commit */
-	fw_vpn user_min, user_top; /* 0: pages 1 to 2^35 */
+	fw_vpn user_min, user_top; /* 0: pages 1 to SOFT_USER_TOP */
 	uint32_t policy;	/* enum fw_policy_id */
 	uint32_t page_frames;	/* see struct fw_mm_config */
 	uint32_t stripes;	/* of each space lock; 0: one */

@@ -17,6 +17,11 @@
 #include <faultwise/types.h>
 
 enum fw_mmu_format { FW_MMU_X64, FW_MMU_PAE, FW_MMU_X32, FW_MMU_FORMATS };
+/* What the core was built for; walker and decoder know all formats always. */
+#define FW_MMU_OWN                       \
+	(FW_LEVELS == 4	  ? FW_MMU_X64   \
+	 : FW_LEVELS == 3 ? FW_MMU_PAE   \
+			  : FW_MMU_X32)
 
 /* Page-fault error code (SDM 4.7). */
 enum fw_mmu_error {

@@ -25,7 +25,7 @@ static void meet(struct space *sp, unsigned page)
 
 	if (p->kind == NONE)
 		is_u64(kind, FW_KIND_MAPERR, "page %u is not there", page);
-	else if (!p->prot || (fetch && !(p->prot & FW_PROT_X)))
+	else if (!p->prot || (fetch && !(p->prot & SOFT_FETCH_PROT)))
 		is_u64(kind, FW_KIND_ACCERR, "page %u is not permitted", page);
 	else
 		is_u64(kind, FW_KIND_GUARD, "page %u is a guard", page);

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define PAGE MODEL_PAGE
-#define BASE UINT64_C(0x20012c000) /* the pages lie in two tables */
+/* The pages lie in two tables. */
+#define BASE (UINT64_C(0x32c000) + (FW_VA_BITS == 48 ? 2ull << 32 : 1u << 31))
 
 struct soft *soft;
 struct space spaces[SPACES];
@@ -370,7 +371,8 @@ static void op_fetch(struct space *sp)
 	unsigned page = any_page(sp);
 	struct page *p = &sp->pages[page];
 	uint8_t got = 0;
-	bool want = p->kind != NONE && (p->prot & FW_PROT_X) && content(p);
+	bool want = p->kind != NONE && (p->prot & SOFT_FETCH_PROT) &&
+		    content(p);
 	bool good;
 
 	do

@@ -16,6 +16,8 @@
 #define PAGE FW_PAGE_SIZE
 #define RW (FW_PROT_R | FW_PROT_W)
 #define BASE UINT64_C(0x10000000) /* where tests map things */
+#define TOP (SOFT_USER_TOP << FW_PAGE_SHIFT)
+#define WIDE (FW_VA_BITS == 48) /* else a space has 4 GiB */
 
 struct rig {
 	struct soft *s;

@@ -132,6 +132,15 @@ static void cycle(uint64_t pages, unsigned rounds)
 		put_pages(r.cpu, BASE, pages, 1);
 }
 
+#if FW_LEVELS == 2 /* no room in the PTE of a private page */
+TEST(nothing_is_known_of_private_pages, "B25")
+{
+	r = rig_start(2048, 1, 16384);
+	cycle(2300, 4);
+	is_u64(totals(&r).refaults, 0, "refaults that know their distance");
+	rig_end(&r);
+}
+#else
 TEST(refaults_know_their_distance, "B25")
 {
 	struct fw_totals t;
@@ -177,6 +186,7 @@ TEST(a_page_missed_by_a_little, "B25")
 	ok(t.refaults_near > t.refaults * 9 / 10, "nearly all of them soon");
 	rig_end(&r);
 }
+#endif
 
 TEST(pages_of_files_know_it_too, "B36")
 {
@@ -209,6 +219,7 @@ void fwp_thrash(struct fw_mm *mm, unsigned percent)
 	thrashed = percent;
 }
 
+#if FW_LEVELS != 2 /* see above */
 TEST(thrashing_is_noticed, "B48")
 {
 	thrashed = 0;
@@ -228,6 +239,7 @@ TEST(thrashing_is_noticed, "B48")
 	is_u64(thrashed, 0, "it is over");
 	rig_end(&r);
 }
+#endif
 
 TEST(each_tick_is_bounded, "B30 B31 B34")
 {
