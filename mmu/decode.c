@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * decode.c - a page-table entry as a line of text.
+ * decode.c - a page-table entry as a line of text, and as names and values.
  *
  * The lines are generated from formats.def: flags first ("P=1 W=0"), then
  * the values with their labels, then the names of rarer bits that are set.
@@ -219,20 +219,40 @@ const char *fw_pte_form_text(enum fw_pte_form form)
 	return (unsigned)form < FW_PTE_FORM_COUNT ? text[form] : "unknown";
 }
 
+/* The fields of a form; none of an empty entry. */
+static const struct field *fields_of(enum fw_mmu_format format, unsigned level,
+				     enum fw_pte_form form)
+{
+	static const struct field nothing[] = {{NULL, 0, 0, 0, 0, 0}};
+	const struct soft_fields *soft = &soft_fields[format];
+	unsigned row = level == FW_LEVEL_PROTOTYPE ? 0 : level;
+
+	switch (form) {
+	case FW_PTE_FORM_TABLE:
+		return level_fields[format][row].table;
+	case FW_PTE_FORM_LEAF:
+		return level_fields[format][row].leaf;
+	case FW_PTE_FORM_TRANSITION:
+		return soft->trans;
+	case FW_PTE_FORM_PROTO:
+		return soft->proto;
+	case FW_PTE_FORM_SECTION:
+		return soft->sect;
+	case FW_PTE_FORM_DEMAND_ZERO:
+	case FW_PTE_FORM_VAD:
+	case FW_PTE_FORM_PAGE_FILE:
+		return soft->soft;
+	default:
+		return nothing;
+	}
+}
+
 /* The part of a line that tells where an entry's page is. */
-static void put_soft(struct line *line, enum fw_mmu_format format,
+static void put_soft(struct line *line, const struct field *f,
 		     enum fw_pte_form form, uint64_t entry)
 {
-	const struct soft_fields *soft = &soft_fields[format];
 	const unsigned all = ~0u, prot = 1u << PROT;
-	const struct field *f = soft->soft;
 
-	if (form == FW_PTE_FORM_TRANSITION)
-		f = soft->trans;
-	else if (form == FW_PTE_FORM_PROTO)
-		f = soft->proto;
-	else if (form == FW_PTE_FORM_SECTION)
-		f = soft->sect;
 	if (form == FW_PTE_FORM_EMPTY) {
 		put(line, "P=0 empty");
 		return;
@@ -257,21 +277,103 @@ size_t fw_pte_text(enum fw_mmu_format format, unsigned level, uint64_t entry,
 {
 	struct line line = {.text = text, .size = size};
 	enum fw_pte_form form = fw_pte_form(format, level, entry);
-	unsigned row = level == FW_LEVEL_PROTOTYPE ? 0 : level;
+	const struct field *f = fields_of(format, level, form);
 
 	if (form == FW_PTE_FORM_TABLE || form == FW_PTE_FORM_LEAF) {
-		const struct level_fields *both = &level_fields[format][row];
-		const struct field *f = form == FW_PTE_FORM_LEAF
-						? both->leaf
-						: both->table;
-
 		put_flags(&line, f, entry);
 		put_values(&line, f, entry, ~0u, " ");
 		put_rare(&line, f, entry);
 	} else {
-		put_soft(&line, format, form, entry);
+		put_soft(&line, f, form, entry);
 	}
 	if (size)
 		text[line.len] = '\0';
 	return line.len;
+}
+
+/* ---- by name ---------------------------------------------------------- */
+
+static const char *const other_bits = "other";
+
+static uint64_t mask_of(const struct field *f)
+{
+	return fw_bits_put(~(uint64_t)0, f->low, f->bits) |
+	       fw_bits_put(~(uint64_t)0, f->low_b, f->bits_b);
+}
+
+/* All bits that belong to some field. */
+static uint64_t known_bits(const struct field *f)
+{
+	uint64_t known = 0;
+
+	for (; f->label; f++)
+		known |= mask_of(f);
+	return known;
+}
+
+unsigned fw_pte_fields(enum fw_mmu_format format, unsigned level,
+		       uint64_t entry, struct fw_pte_field *ret)
+{
+	enum fw_pte_form form = fw_pte_form(format, level, entry);
+	const struct field *f = fields_of(format, level, form);
+	uint64_t rest = entry & ~known_bits(f);
+	unsigned n = 0;
+
+	for (; f->label; f++)
+		if (f->bits)
+			ret[n++] = (struct fw_pte_field){
+				.name = f->label,
+				.value = value_of(f, entry),
+				.bits = (uint8_t)(f->bits + f->bits_b),
+			};
+	if (rest)
+		ret[n++] = (struct fw_pte_field){
+			.name = other_bits, .value = rest, .bits = 64};
+	return n;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+/* Adds a value to the entry where its field stands. */
+static bool put_field(const struct field *f, uint64_t value, uint64_t *entry)
+{
+	uint64_t bits = fw_bits_put(value, f->low, f->bits) |
+			fw_bits_put(value >> f->bits, f->low_b, f->bits_b);
+
+	if (value_of(f, bits) != value)
+		return false;
+	*entry = (*entry & ~mask_of(f)) | bits;
+	return true;
+}
+
+bool fw_pte_from_fields(enum fw_mmu_format format, unsigned level,
+			enum fw_pte_form form, const struct fw_pte_field *f,
+			unsigned n, uint64_t *ret)
+{
+	const struct field *all = fields_of(format, level, form), *to;
+	uint64_t entry = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		for (to = all; to->label; to++)
+			if (to->bits && same_name(to->label, f[i].name))
+				break;
+		if (to->label) {
+			if (!put_field(to, f[i].value, &entry))
+				return false;
+		} else if (same_name(f[i].name, other_bits) &&
+			   !(f[i].value & known_bits(all))) {
+			entry |= f[i].value;
+		} else {
+			return false;
+		}
+	}
+	*ret = entry;
+	return true;
 }

@@ -190,6 +190,29 @@ const char *fw_pte_form_text(enum fw_pte_form form);
  */
 size_t fw_pte_text(enum fw_mmu_format format, unsigned level, uint64_t entry,
 		   char *text, size_t size);
+
+/* A field of an entry by its name, as in the line above. */
+struct fw_pte_field {
+	const char *name;
+	uint64_t value;
+	uint8_t bits; /* of the field */
+};
+#define FW_PTE_FIELDS_MAX 20
+/*
+ * Takes an entry apart into `ret` (FW_PTE_FIELDS_MAX of them): each field that
+ * its form has in this format and, if not zero, as "other" the bits that
+ * belong to none, in their places. Returns how many.
+ */
+unsigned fw_pte_fields(enum fw_mmu_format format, unsigned level,
+		       uint64_t entry, struct fw_pte_field *ret);
+/*
+ * Puts an entry of this form together; fields that are not among the n are
+ * zero. False: a name that the form has not, a value that does not fit, or
+ * "other" bits that belong to a field.
+ */
+bool fw_pte_from_fields(enum fw_mmu_format format, unsigned level,
+			enum fw_pte_form form, const struct fw_pte_field *f,
+			unsigned n, uint64_t *ret);
 /* Levels of a format: 4, 3 or 2. */
 unsigned fw_mmu_levels(enum fw_mmu_format format);
 

@@ -57,10 +57,10 @@ TEST(what_is_promised_can_be_had, "A04 B34 C78")
 		is_u64(wrong_pages(r.cpu, BASE, n, round), 0, "and read");
 	}
 	is_u64(totals(&r).kind_count[FW_KIND_NOMEM], 0, "no fault fails");
-	is_u64(soft_map(r.cpu, BASE * 16, 64, RW), FW_E_NOMEM, "no more");
+	is_u64(soft_map(r.cpu, BASE * 8, 64, RW), FW_E_NOMEM, "no more");
 	unmap(BASE, 100);
-	is_u64(soft_map(r.cpu, BASE * 16, 64, RW), FW_OK, "given back");
-	ok(put_pages(r.cpu, BASE * 16, 64, 1), "and had again");
+	is_u64(soft_map(r.cpu, BASE * 8, 64, RW), FW_OK, "given back");
+	ok(put_pages(r.cpu, BASE * 8, 64, 1), "and had again");
 	rig_end(&r);
 }
 

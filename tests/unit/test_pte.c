@@ -220,3 +220,110 @@ TEST(text_is_cut_off_where_the_buffer_ends, "")
 	is_u64((uint8_t)text[6], 'x', "nothing behind it");
 	is_u64(fw_pte_text(FW_MMU_X64, 0, 0, text, 0), 0, "no room at all");
 }
+
+/* ---- names and values ---------------------------------------------------- */
+
+static const char *const format_name[] = {"4-level", "PAE", "2-level"};
+
+/* Fields and back: the same entry, whatever it is. */
+static void identity(enum fw_mmu_format format, unsigned level, uint64_t entry)
+{
+	struct fw_pte_field f[FW_PTE_FIELDS_MAX];
+	enum fw_pte_form form = fw_pte_form(format, level, entry);
+	unsigned n = fw_pte_fields(format, level, entry, f);
+	uint64_t back = ~entry;
+
+	ok(n <= FW_PTE_FIELDS_MAX, "%u fields", n);
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < i; j++)
+			ok(strcmp(f[i].name, f[j].name) != 0, "%s twice",
+			   f[i].name);
+	ok(fw_pte_from_fields(format, level, form, f, n, &back),
+	   "%s level %u: fields of %#llx", format_name[format], level,
+	   (unsigned long long)entry);
+	is_u64(back, entry, "%s level %u", format_name[format], level);
+}
+
+static void identity_at(enum fw_mmu_format format, unsigned level,
+			unsigned width)
+{
+	const uint64_t mask = fw_bits_mask(width);
+
+	for (unsigned i = 0; i < width; i++)
+		for (unsigned j = 0; j <= i; j++) {
+			uint64_t e = (uint64_t)1 << i | (uint64_t)1 << j;
+
+			identity(format, level, e);
+			identity(format, level, ~e & mask);
+		}
+	for (unsigned i = 0; i < 20000; i++)
+		identity(format, level,
+			 random64() & (i & 1 ? mask : mask & random64()));
+}
+
+TEST(entries_survive_their_fields, "B23 B24 B28 B38 B43")
+{
+	for (unsigned i = 0; i < FW_MMU_FORMATS; i++) {
+		enum fw_mmu_format format = (enum fw_mmu_format)i;
+		unsigned width = format == FW_MMU_X32 ? 32 : 64;
+
+		for (unsigned l = 0; l < fw_mmu_levels(format); l++)
+			identity_at(format, l, width);
+		identity_at(format, FW_LEVEL_PROTOTYPE, width);
+	}
+}
+
+/* All page files, and slots from end to end, through the decoder. */
+TEST(slots_survive_their_fields, "B24 B26 B28")
+{
+	for (unsigned i = 0; i < FW_MMU_FORMATS * 16; i++) {
+		enum fw_mmu_format format = (enum fw_mmu_format)(i / 16);
+		unsigned bits = format == FW_MMU_X32 ? 20 : 32;
+
+		for (unsigned b = 0; b < bits; b++) {
+			struct fw_pte_field f[FW_PTE_FIELDS_MAX], in[] = {
+				{"page file", i % 16, 4},
+				{"slot", (uint64_t)1 << b, 32},
+				{"prot", 3, 5},
+			};
+			uint64_t e = 0, seen = 0;
+			unsigned n;
+
+			ok(fw_pte_from_fields(format, 0,
+					      FW_PTE_FORM_PAGE_FILE, in, 3,
+					      &e), "%s", format_name[i / 16]);
+			n = fw_pte_fields(format, 0, e, f);
+			for (unsigned k = 0; k < n; k++) {
+				if (strcmp(f[k].name, "slot") == 0)
+					seen += f[k].value;
+				if (strcmp(f[k].name, "page file") == 0)
+					is_u64(f[k].value, i % 16, "file");
+			}
+			is_u64(seen, (uint64_t)1 << b, "slot");
+		}
+	}
+}
+
+TEST(what_does_not_fit_is_refused, "B24 B26")
+{
+	const struct fw_pte_field file = {"page file", 16, 4},
+				  slot = {"slot", 1u << 20, 20},
+				  none = {"colour", 1, 1},
+				  other = {"other", 1, 64},
+				  prot = {"prot", 32, 5};
+	uint64_t e = 77;
+
+	ok(!fw_pte_from_fields(FW_MMU_X64, 0, FW_PTE_FORM_PAGE_FILE, &file, 1,
+			       &e), "the 17th page file");
+	ok(!fw_pte_from_fields(FW_MMU_X32, 0, FW_PTE_FORM_PAGE_FILE, &slot, 1,
+			       &e), "21 bits of slot with 2 levels");
+	ok(!fw_pte_from_fields(FW_MMU_PAE, 0, FW_PTE_FORM_LEAF, &none, 1, &e),
+	   "no such field");
+	ok(!fw_pte_from_fields(FW_MMU_PAE, 0, FW_PTE_FORM_LEAF, &other, 1, &e),
+	   "a bit that has a name");
+	ok(!fw_pte_from_fields(FW_MMU_X64, 0, FW_PTE_FORM_TRANSITION, &prot, 1,
+			       &e), "a protection of 6 bits");
+	is_u64(e, 77, "untouched");
+	ok(fw_pte_from_fields(FW_MMU_PAE, 0, FW_PTE_FORM_PAGE_FILE, &slot, 1,
+			      &e), "but 32 in PAE");
+}
