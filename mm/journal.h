@@ -22,9 +22,15 @@
 #define FW_UNDO_MAX 4096
 
 typedef uint64_t __attribute__((may_alias)) fw_word;
+typedef uint32_t __attribute__((may_alias)) fw_half;
+
+/* With 32-bit PTEs, two of them share a word, and the other one may change
+ * meanwhile under the lock of its space alone: then values of up to 4 bytes
+ * are saved as half words, which bit 0 of `at` tells. */
+#define FW_UNDO_HALF (FW_LEVELS == 2 ? 1u : 0u)
 
 struct fw_undo {
-	fw_word *at;
+	uintptr_t at;
 	uint64_t old;
 };
 
@@ -40,7 +46,7 @@ struct fw_undo {
 /* Stores `value` in `lvalue`, undoably. Wants the mm lock. */
 #define FW_SET(mm, lvalue, value)                                \
 	do {                                                     \
-		journal_log((mm), &(lvalue));                    \
+		journal_log((mm), &(lvalue), sizeof(lvalue));    \
 		(lvalue) = (__typeof__(lvalue))(value);          \
 	} while (0)
 /* The same, where the value is often there already. */

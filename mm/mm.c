@@ -107,16 +107,15 @@ void *fw_mm_port_area(struct fw_mm *mm)
 
 /* A frame that is zeroed once more may have been filled since: what goes into
  * new memory is not journalled. */
-static void rollback_zero(struct fw_mm *mm, const fw_word *at)
+static void rollback_zero(struct fw_mm *mm, uintptr_t at)
 {
-	const struct fw_frame *f = (const struct fw_frame *)(const void *)at;
 	uintptr_t first = (uintptr_t)(mm->frames + mm->base);
 	uintptr_t end = (uintptr_t)(mm->frames + mm->nframes);
 	fw_pfn pfn;
 
-	if ((uintptr_t)f < first || (uintptr_t)f >= end)
+	if (at < first || at >= end)
 		return;
-	pfn = (fw_pfn)(((uintptr_t)f - (uintptr_t)mm->frames) /
+	pfn = (fw_pfn)((at - (uintptr_t)mm->frames) /
 		       sizeof(struct fw_frame));
 	if (mm->frames[pfn].state == FRAME_ZEROED)
 		fw_memzero(frame_data(mm, pfn), FW_PAGE_SIZE);
@@ -127,8 +126,14 @@ static void journal_rollback(struct fw_mm *mm)
 	uint32_t n = mm->undo_count;
 
 	while (n-- > 0) {
-		*mm->undo[n].at = mm->undo[n].old;
-		rollback_zero(mm, mm->undo[n].at);
+		uintptr_t at = mm->undo[n].at;
+
+		if (at & FW_UNDO_HALF)
+			*(fw_half *)(at - FW_UNDO_HALF) =
+				(fw_half)mm->undo[n].old;
+		else
+			*(fw_word *)at = mm->undo[n].old;
+		rollback_zero(mm, at);
 		fw_barrier();
 		/* Dying here in turn repeats harmless stores only. */
 		*(volatile uint32_t *)&mm->undo_count = n;

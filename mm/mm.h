@@ -241,21 +241,37 @@ struct fw_mm {
 	uint32_t actor_generation[ACTOR_MAX];  /* (M) */
 };
 
-/* Saves the word that holds *target; see journal.h. */
-static inline void journal_log(struct fw_mm *mm, void *target)
+static inline void journal_word(struct fw_mm *mm, uintptr_t at)
 {
 	uint32_t n = mm->undo_count;
-	fw_word *at = (fw_word *)((uintptr_t)target & ~(uintptr_t)7);
 
 	FW_ASSERT(n < FW_UNDO_MAX);
 	mm->undo[n].at = at;
-	mm->undo[n].old = *at;
+	if (at & FW_UNDO_HALF)
+		mm->undo[n].old = *(const fw_half *)(at - FW_UNDO_HALF);
+	else
+		mm->undo[n].old = *(const fw_word *)at;
 	fw_barrier();
 	*(volatile uint32_t *)&mm->undo_count = n + 1;
 	fw_barrier();
 #ifdef FW_STEP
 	fwp_step(mm);
 #endif
+}
+
+/* Saves the word that holds *target, or both: 32-bit CPUs align 8 bytes to 4
+ * only. See journal.h. */
+static inline void journal_log(struct fw_mm *mm, void *target, size_t size)
+{
+	uintptr_t at = (uintptr_t)target, word = at & ~(uintptr_t)7;
+
+	if (FW_UNDO_HALF && size <= sizeof(fw_half)) {
+		journal_word(mm, (at & ~(uintptr_t)3) | FW_UNDO_HALF);
+		return;
+	}
+	journal_word(mm, word);
+	if (sizeof(void *) < 8 && at - word + size > 8)
+		journal_word(mm, word + 8);
 }
 
 /* ---- mm.c: the lock ------------------------------------------------------ */
