@@ -103,7 +103,8 @@ int main(void)
 		struct fw_mmu_cpu cpu = boot(all[i].format);
 		double hit = measure(&cpu, 128), miss = measure(&cpu, PAGES);
 
-		if (hit < 0 || miss < 0 || tlb.misses < (uint64_t)BATCH * ROUNDS)
+		if (hit < 0 || miss < 0 ||
+		    tlb.misses < (uint64_t)BATCH * ROUNDS)
 			return 1;
 		printf("mmu_tlb_hit%s=%.2f\nmmu_miss_walk%s=%.2f\n",
 		       all[i].name, hit, all[i].name, miss);

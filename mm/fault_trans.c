@@ -5,6 +5,7 @@
  * in (collided). Neighbours in the same block come along: they cost next to
  * nothing now and a fault each later.
  */
+#include <mm/age.h>
 #include <mm/plan.h>
 
 #define AGE_RESCUED 1 /* one lap of the clock more than others */

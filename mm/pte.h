@@ -8,7 +8,7 @@
  *              copies), PROTO (belongs to a prototype), SWW (software write:
  *              may be written). W is set only together with D. With 4 levels
  *              there is room for the age and the port's bits too; else the
- *              age is in the frame record, see page_age() in mm.h.
+ *              age is in the frame record, see page_age() in age.h.
  * soft         page file and slot; slot 0 is demand zero, all ones means
  *              "ask the region". All zero bits: the same as demand zero in a
  *              region without a section. `left` (not with 2 levels) says when

@@ -9,6 +9,7 @@
  * Order: choose, drop the translations, then change the PTEs. All under the
  * space lock, so that nobody can load a translation in between.
  */
+#include <mm/age.h>
 #include <mm/policy.h>
 #include <mm/stripe.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_pte.c - a libFuzzer target: any entry, at any level of any format, is taken
- * apart and put together again, told in words, and walked.
+ * fuzz_pte.c - a libFuzzer target: any entry, at any level of any format, is
+ * taken apart and put together again, told in words, and walked.
  *
  * Input: format, level, length of the text, the entry (8 bytes); then fields
  * of 3 bytes, which are put into an entry of the same form by name.
