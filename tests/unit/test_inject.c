@@ -12,7 +12,7 @@
 #define FILE_AT (2 * BASE)
 #define SHARED_AT (3 * BASE)
 #define OTHER_AT (4 * BASE)
-#define HOG_AT (64 * BASE)
+#define HOG_AT ((WIDE ? 64 : 6) * BASE)
 #define N 40 /* private pages, there from the start */
 
 static struct rig r;
