@@ -30,6 +30,8 @@ struct fw_geometry {
 	struct fw_level level[FW_MAX_LEVELS];
 };
 
-extern const struct fw_geometry fw_geometry[FW_MMU_FORMATS];
+/* Hidden: so that the walker is compiled for the numbers themselves. */
+extern const struct fw_geometry fw_geometry[FW_MMU_FORMATS]
+	__attribute__((visibility("hidden")));
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "mmu/bus.h"
 #include "mmu/pte.h"
+#include "mmu/rights.h"
+#include "mmu/tlb.h"
 
 /* A hit serves the access when it permits it, and a write only when the dirty
  * bit is known to be set: else the walk must set it (SDM 4.8). */
@@ -14,32 +16,31 @@ static bool serves(const struct fw_mmu_cpu *cpu, const struct fw_tlb_entry *e,
 {
 	if ((access & FW_ACC_WRITE) && !e->dirty)
 		return false;
-	return fw_mmu_permits(&cpu->ctl, access, e->write, e->user, e->exec);
+	return rights_permit(&cpu->ctl, access, e->write, e->user, e->exec);
 }
 
-static void from_entry(const struct fw_tlb_entry *e, fw_addr addr,
-		       struct fw_walk *ret)
+static inline void from_entry(const struct fw_tlb_entry *e, fw_addr addr,
+			      struct fw_walk *ret)
 {
-	*ret = (struct fw_walk){
-		.phys = (e->pfn << FW_PAGE_SHIFT) | (addr & FW_PAGE_MASK),
-		.shift = e->shift,
-		.write = e->write,
-		.user = e->user,
-		.exec = e->exec,
-		.dirty = e->dirty,
-		.global = e->global,
-	};
+	uint64_t rights = tlb_rights(e) & ~(uint64_t)TLB_ASID;
+
+	ret->phys = e->page | (addr & FW_PAGE_MASK);
+	__builtin_memcpy((char *)ret + offsetof(struct fw_walk, level), &rights,
+			 sizeof(rights));
 }
 
-enum fw_walk_end fw_mmu_translate(struct fw_mmu_cpu *cpu, fw_addr addr,
-				  uint32_t access, struct fw_walk *ret)
+/* Not the common case: another's global page, a right that must be looked at
+ * closely or fetched anew, a miss. */
+static __attribute__((noinline)) enum fw_walk_end
+translate_slowly(struct fw_mmu_cpu *cpu, fw_addr addr, uint32_t access,
+		 struct fw_walk *ret)
 {
 	struct fw_tlb_entry *e;
 	enum fw_walk_end end;
 
 	if (cpu->ctl.format != FW_MMU_X64)
 		addr &= fw_bits_mask(32);
-	e = cpu->tlb ? fw_tlb_find(cpu->tlb, cpu->asid, addr) : NULL;
+	e = cpu->tlb ? tlb_find(cpu->tlb, cpu->asid, addr) : NULL;
 	if (e && serves(cpu, e, access)) {
 		from_entry(e, addr, ret);
 		return FW_WALK_OK;
@@ -52,6 +53,23 @@ enum fw_walk_end fw_mmu_translate(struct fw_mmu_cpu *cpu, fw_addr addr,
 	if (end == FW_WALK_OK && cpu->tlb)
 		fw_tlb_load(cpu->tlb, cpu->asid, addr, ret);
 	return end;
+}
+
+enum fw_walk_end fw_mmu_translate(struct fw_mmu_cpu *cpu, fw_addr addr,
+				  uint32_t access, struct fw_walk *ret)
+{
+	bool simple = (access & FW_ACC_USER) ||
+		      (cpu->ctl.wp && !cpu->ctl.smep && !cpu->ctl.smap);
+	struct fw_tlb_entry *e;
+
+	if (simple && cpu->tlb) {
+		e = tlb_hit(cpu->tlb, cpu->asid, addr, tlb_wanted(access));
+		if (e) {
+			from_entry(e, addr, ret);
+			return FW_WALK_OK;
+		}
+	}
+	return translate_slowly(cpu, addr, access, ret);
 }
 
 /* Within one page. */

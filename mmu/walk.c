@@ -15,6 +15,7 @@
 #include "mmu/bus.h"
 #include "mmu/geometry.h"
 #include "mmu/pte.h"
+#include "mmu/rights.h"
 
 #define RIGHTS FW_LEVEL_RIGHTS
 #define LARGE FW_LEVEL_LARGE
@@ -31,6 +32,18 @@ const struct fw_geometry fw_geometry[FW_MMU_FORMATS] = {
 #include "mmu/formats.def"
 };
 
+/* Inlined with a geometry that is constant, the walk of each format becomes
+ * straight code. */
+#define INLINE static inline __attribute__((always_inline))
+
+/* What all entries together say is read from these bits of them. */
+#define PRESENT FW_FIELD_MASK(x64_pte, present)
+#define WRITABLE FW_FIELD_MASK(x64_pte, write)
+#define USER FW_FIELD_MASK(x64_pte, user)
+#define ACCESSED FW_FIELD_MASK(x64_pte, accessed)
+#define DIRTY FW_FIELD_MASK(x64_pte, dirty)
+#define NO_EXEC FW_FIELD_MASK(x64_pte, nx)
+
 struct step {
 	uint64_t phys;	/* where the entry is */
 	uint64_t entry; /* as it was read */
@@ -42,7 +55,8 @@ struct path {
 	const struct fw_geometry *geometry;
 	struct step step[FW_MAX_LEVELS]; /* by level */
 	unsigned level;			 /* of the last step */
-	bool write, user, exec;
+	uint64_t all, any; /* bits that all entries with rights have, or any */
+	uint64_t reserved; /* in every entry */
 };
 
 unsigned fw_mmu_levels(enum fw_mmu_format format)
@@ -50,7 +64,7 @@ unsigned fw_mmu_levels(enum fw_mmu_format format)
 	return fw_geometry[format].levels;
 }
 
-static bool is_leaf(const struct path *path, uint64_t entry)
+INLINE bool is_leaf(const struct path *path, uint64_t entry)
 {
 	unsigned flags = path->geometry->level[path->level].flags;
 
@@ -72,30 +86,32 @@ static uint64_t pse36_reserved(unsigned phys_bits)
 	return fw_bits_put(~(uint64_t)0, phys_bits - 19, 40 - phys_bits);
 }
 
-/* The bits that must be zero in this entry. */
-static uint64_t reserved_bits(const struct path *path, uint64_t entry)
+/* The bits that must be zero in every entry of 8 bytes. */
+static uint64_t reserved_everywhere(const struct fw_mmu_ctl *ctl)
+{
+	uint64_t mask = fw_bits_put(~(uint64_t)0, ctl->phys_bits,
+				    52u - ctl->phys_bits);
+
+	return ctl->nxe ? mask : mask | NO_EXEC;
+}
+
+/* Is a bit set that must be zero in this entry? */
+INLINE bool is_malformed(const struct path *path, uint64_t entry, bool leaf)
 {
 	const struct fw_level *level = &path->geometry->level[path->level];
-	const struct fw_mmu_ctl *ctl = path->ctl;
-	bool leaf = is_leaf(path, entry);
 	uint64_t mask = leaf ? level->leaf_reserved : level->reserved;
 
-	if (path->geometry->entry_bytes == 4) {
-		if (leaf && (level->flags & FW_LEVEL_LARGE_PSE))
-			mask |= pse36_reserved(ctl->phys_bits);
-		return mask;
-	}
-	mask |= fw_bits_put(~(uint64_t)0, ctl->phys_bits,
-			    52u - ctl->phys_bits);
-	if (!ctl->nxe)
-		mask |= fw_x64_pte_make((struct fw_x64_pte){.nx = 1});
-	if ((level->flags & FW_LEVEL_LARGE_1G) && !ctl->gib_pages)
+	if (path->geometry->entry_bytes == 8)
+		mask |= path->reserved;
+	if (leaf && (level->flags & FW_LEVEL_LARGE_PSE))
+		mask |= pse36_reserved(path->ctl->phys_bits);
+	if ((level->flags & FW_LEVEL_LARGE_1G) && !path->ctl->gib_pages)
 		mask |= fw_x64_pdpte_make((struct fw_x64_pdpte){.large = 1});
-	return mask;
+	return (entry & mask) != 0;
 }
 
 /* Where the table is that a table's entry points at. */
-static uint64_t table_base(const struct path *path, uint64_t entry)
+INLINE uint64_t table_base(const struct path *path, uint64_t entry)
 {
 	uint64_t frame = path->geometry->entry_bytes == 8
 				 ? fw_x64_pde_frame(entry)
@@ -105,7 +121,7 @@ static uint64_t table_base(const struct path *path, uint64_t entry)
 }
 
 /* The first byte of the page that a leaf maps. */
-static uint64_t page_base(const struct path *path, uint64_t entry)
+INLINE uint64_t page_base(const struct path *path, uint64_t entry)
 {
 	unsigned shift = path->geometry->level[path->level].shift;
 
@@ -119,15 +135,6 @@ static uint64_t page_base(const struct path *path, uint64_t entry)
 	default:
 		return table_base(path, entry);
 	}
-}
-
-static void narrow_rights(struct path *path, uint64_t entry)
-{
-	if (!(path->geometry->level[path->level].flags & FW_LEVEL_RIGHTS))
-		return;
-	path->write = path->write && fw_x64_pte_write(entry);
-	path->user = path->user && fw_x64_pte_user(entry);
-	path->exec = path->exec && !fw_x64_pte_nx(entry);
 }
 
 static enum fw_walk_end fault(const struct path *path, struct fw_walk *ret,
@@ -149,7 +156,7 @@ static enum fw_walk_end fault(const struct path *path, struct fw_walk *ret,
 }
 
 /* Reads the entry of path->level from the table at `table`. */
-static bool read_step(struct path *path, const struct fw_mmu_bus *bus,
+INLINE bool read_step(struct path *path, const struct fw_mmu_bus *bus,
 		      uint64_t table, fw_addr addr)
 {
 	const struct fw_level *level = &path->geometry->level[path->level];
@@ -161,47 +168,55 @@ static bool read_step(struct path *path, const struct fw_mmu_bus *bus,
 	return fw_bus_read(bus, step->phys, bytes, &step->entry);
 }
 
+enum descent { DOWN, LEAF, MISSING, MALFORMED, NOT_RAM };
+
+/* One level: reads and checks its entry, and where it leads. */
+INLINE enum descent step_down(struct path *path, unsigned level,
+			      const struct fw_mmu_bus *bus, fw_addr addr,
+			      uint64_t *table)
+{
+	uint64_t entry;
+	bool leaf;
+
+	path->level = level;
+	if (!read_step(path, bus, *table, addr))
+		return NOT_RAM;
+	entry = path->step[level].entry;
+	if (!(entry & PRESENT))
+		return MISSING;
+	leaf = is_leaf(path, entry);
+	if (is_malformed(path, entry, leaf))
+		return MALFORMED;
+	if (path->geometry->level[level].flags & FW_LEVEL_RIGHTS) {
+		path->all &= entry;
+		path->any |= entry;
+	}
+	*table = table_base(path, entry);
+	return leaf ? LEAF : DOWN;
+}
+
 /* Goes down to the leaf, or to where it ends. */
-static enum fw_walk_end descend(struct path *path,
-				const struct fw_mmu_bus *bus, fw_addr addr,
-				uint32_t access, struct fw_walk *ret)
+INLINE enum descent descend(struct path *path, const struct fw_mmu_bus *bus,
+			    fw_addr addr)
 {
 	uint64_t table = path->ctl->cr3 & path->geometry->cr3_mask;
+	enum descent how = DOWN;
 
-	for (path->level = path->geometry->levels - 1u;; path->level--) {
-		uint64_t entry;
-
-		if (!read_step(path, bus, table, addr))
-			return FW_WALK_BUS;
-		entry = path->step[path->level].entry;
-		ret->entry = entry;
-		ret->level = (uint8_t)path->level;
-		if (!fw_x64_pte_present(entry))
-			return fault(path, ret, addr, access, 0);
-		if (entry & reserved_bits(path, entry))
-			return fault(path, ret, addr, access,
-				     FW_PF_P | FW_PF_RSVD);
-		narrow_rights(path, entry);
-		if (is_leaf(path, entry))
-			return FW_WALK_OK;
-		table = table_base(path, entry);
-	}
+	if (path->geometry->levels > 3)
+		how = step_down(path, 3, bus, addr, &table);
+	if (how == DOWN && path->geometry->levels > 2)
+		how = step_down(path, 2, bus, addr, &table);
+	if (how == DOWN)
+		how = step_down(path, 1, bus, addr, &table);
+	if (how == DOWN)
+		how = step_down(path, 0, bus, addr, &table);
+	return how;
 }
 
 bool fw_mmu_permits(const struct fw_mmu_ctl *ctl, uint32_t access, bool write,
 		    bool user, bool exec)
 {
-	bool fetch = access & FW_ACC_EXEC;
-
-	if (fetch && !exec)
-		return false;
-	if (access & FW_ACC_USER)
-		return user && (write || !(access & FW_ACC_WRITE));
-	if (user && fetch && ctl->smep)
-		return false;
-	if (user && !fetch && ctl->smap && !ctl->ac)
-		return false;
-	return write || !(access & FW_ACC_WRITE) || !ctl->wp;
+	return rights_permit(ctl, access, write, user, exec);
 }
 
 /* Sets accessed and dirty bits, top down. False: an entry has changed since
@@ -217,9 +232,9 @@ static bool mark_used(struct path *path, const struct fw_mmu_bus *bus,
 
 		if (!(path->geometry->level[i].flags & FW_LEVEL_RIGHTS))
 			continue;
-		want = fw_x64_pte_with_accessed(want, 1);
+		want |= ACCESSED;
 		if (write && i == path->level)
-			want = fw_x64_pte_with_dirty(want, 1);
+			want |= DIRTY;
 		if (want == step->entry)
 			continue;
 		if (!fw_bus_swap(bus, step->phys, bytes, &step->entry, want))
@@ -229,42 +244,86 @@ static bool mark_used(struct path *path, const struct fw_mmu_bus *bus,
 	return true;
 }
 
-static void describe(const struct path *path, fw_addr addr,
+INLINE void describe(const struct path *path, fw_addr addr,
 		     struct fw_walk *ret)
 {
 	uint64_t entry = path->step[path->level].entry;
 	unsigned shift = path->geometry->level[path->level].shift;
 
 	ret->entry = entry;
+	ret->level = (uint8_t)path->level;
 	ret->shift = (uint8_t)shift;
 	ret->phys = page_base(path, entry) | (addr & fw_bits_mask(shift));
-	ret->write = path->write;
-	ret->user = path->user;
-	ret->exec = path->exec;
-	ret->dirty = fw_x64_pte_dirty(entry);
-	ret->global = fw_x64_pte_global(entry);
+	ret->write = path->all & WRITABLE;
+	ret->user = path->all & USER;
+	ret->exec = !(path->any & NO_EXEC);
+	ret->dirty = entry & DIRTY;
+	ret->global = path->ctl->pge && fw_x64_pte_global(entry);
+}
+
+/* Where a descent ended that found no leaf. */
+static enum fw_walk_end dead_end(const struct path *path, enum descent how,
+				 fw_addr addr, uint32_t access,
+				 struct fw_walk *ret)
+{
+	if (how == NOT_RAM)
+		return FW_WALK_BUS;
+	ret->entry = path->step[path->level].entry;
+	ret->level = (uint8_t)path->level;
+	return fault(path, ret, addr, access,
+		     how == MISSING ? 0 : FW_PF_P | FW_PF_RSVD);
+}
+
+INLINE enum fw_walk_end walk_by(const struct fw_geometry *geometry,
+				const struct fw_mmu_ctl *ctl,
+				const struct fw_mmu_bus *bus, fw_addr addr,
+				uint32_t access, struct fw_walk *ret)
+{
+	struct path path;
+	const bool write = access & FW_ACC_WRITE;
+	enum descent how;
+	uint64_t last;
+
+	if (geometry->va_bits == 48 && fw_bits_extend(addr, 48) != addr)
+		return FW_WALK_NONCANONICAL;
+	if (geometry->va_bits == 32)
+		addr &= fw_bits_mask(32);
+	path.ctl = ctl;
+	path.geometry = geometry;
+	path.reserved = reserved_everywhere(ctl);
+	do {
+		path.all = ~(uint64_t)0;
+		path.any = 0;
+		how = descend(&path, bus, addr);
+		if (how != LEAF)
+			return dead_end(&path, how, addr, access, ret);
+		last = path.step[path.level].entry;
+		if (!rights_permit(ctl, access, path.all & WRITABLE,
+				   path.all & USER, !(path.any & NO_EXEC))) {
+			ret->entry = last;
+			ret->level = (uint8_t)path.level;
+			return fault(&path, ret, addr, access, FW_PF_P);
+		}
+		if ((path.all & ACCESSED) && (!write || (last & DIRTY)))
+			break; /* nothing to set */
+	} while (!mark_used(&path, bus, write));
+	describe(&path, addr, ret);
+	return FW_WALK_OK;
 }
 
 enum fw_walk_end fw_mmu_walk(const struct fw_mmu_ctl *ctl,
 			     const struct fw_mmu_bus *bus, fw_addr addr,
 			     uint32_t access, struct fw_walk *ret)
 {
-	struct path path = {.ctl = ctl, .geometry = &fw_geometry[ctl->format]};
-	enum fw_walk_end end;
-
-	if (path.geometry->va_bits == 48 && fw_bits_extend(addr, 48) != addr)
-		return FW_WALK_NONCANONICAL;
-	if (path.geometry->va_bits == 32)
-		addr &= fw_bits_mask(32);
-	do {
-		path.write = path.user = path.exec = true;
-		end = descend(&path, bus, addr, access, ret);
-		if (end != FW_WALK_OK)
-			return end;
-		if (!fw_mmu_permits(ctl, access, path.write, path.user,
-				    path.exec))
-			return fault(&path, ret, addr, access, FW_PF_P);
-	} while (!mark_used(&path, bus, access & FW_ACC_WRITE));
-	describe(&path, addr, ret);
-	return FW_WALK_OK;
+	switch (ctl->format) {
+	case FW_MMU_X64:
+		return walk_by(&fw_geometry[FW_MMU_X64], ctl, bus, addr,
+			       access, ret);
+	case FW_MMU_PAE:
+		return walk_by(&fw_geometry[FW_MMU_PAE], ctl, bus, addr,
+			       access, ret);
+	default:
+		return walk_by(&fw_geometry[FW_MMU_X32], ctl, bus, addr,
+			       access, ret);
+	}
 }

@@ -42,6 +42,7 @@ struct fw_mmu_ctl {
 	bool smep, smap;   /* CR4 */
 	bool ac;	   /* EFLAGS.AC: lifts SMAP */
 	bool pse;	   /* CR4.PSE: 4 MiB pages in 2-level tables */
+	bool pge;	   /* CR4.PGE: there are global pages */
 	bool gib_pages;	   /* the CPU has 1 GiB pages */
 };
 
@@ -76,13 +77,17 @@ enum fw_walk_end {
 	FW_WALK_MISS,	      /* not in the TLB of a CPU that does not walk */
 };
 
-/* What a walk found. On FW_WALK_OK all but error and cr2 are set. */
+/* What a walk found. On FW_WALK_OK all but error and cr2 are set; entry and
+ * level only by a walk, not from a TLB. */
 struct fw_walk {
 	uint64_t phys;	  /* of the byte asked for */
 	uint64_t entry;	  /* the last entry, with the bits that were set */
 	uint64_t cr2;	  /* the address that faulted */
 	uint32_t error;	  /* enum fw_mmu_error bits */
+	uint32_t pad;
+	/* From here on as in struct fw_tlb_entry. */
 	uint8_t level;	  /* of `entry`; 0 is the PTE */
+	uint8_t pad2;
 	uint8_t shift;	  /* page size: 12, 21, 22 or 30 */
 	bool write, user, exec; /* what the tables allow together */
 	bool dirty, global;
@@ -108,10 +113,11 @@ bool fw_mmu_permits(const struct fw_mmu_ctl *ctl, uint32_t access, bool write,
 #define FW_TLB_WAYS 4
 
 struct fw_tlb_entry {
-	uint64_t vpn;
-	uint64_t pfn;  /* of this 4 KiB, also within a large page */
+	uint64_t key;  /* 0: the entry is empty; else page number + 1 */
+	uint64_t page; /* where these 4 KiB are, also within a large page */
+	/* The rest is 8 bytes that are compared at once: mmu/tlb.h. */
 	uint16_t asid; /* not compared where global */
-	uint8_t shift; /* 0: the entry is empty; else the page's size */
+	uint8_t shift; /* the page's size */
 	bool write, user, exec, dirty, global;
 };
 
@@ -123,7 +129,7 @@ struct fw_tlb {
 	struct fw_tlb_entry entries[FW_TLB_SETS][FW_TLB_WAYS];
 	uint8_t victim[FW_TLB_SETS];
 	uint32_t large; /* entries of large pages were loaded */
-	uint64_t hits, misses;
+	uint64_t misses; /* of the looks at it; hits are not counted */
 };
 
 struct fw_tlb_entry *fw_tlb_find(struct fw_tlb *tlb, uint16_t asid,
@@ -135,8 +141,12 @@ void fw_tlb_drop_page(struct fw_tlb *tlb, uint16_t asid, fw_addr addr);
 /* The pages [vpn, vpn + n) of an ASID, and global ones. */
 void fw_tlb_drop_range(struct fw_tlb *tlb, uint16_t asid, fw_vpn vpn,
 		       uint64_t n);
-/* MOV CR3: everything of the ASID that is not global. */
+/* INVPCID of one address: not the global ones. */
+void fw_tlb_drop_own_page(struct fw_tlb *tlb, uint16_t asid, fw_addr addr);
+/* MOV CR3, INVPCID of a context: everything of the ASID but what is global. */
 void fw_tlb_drop_asid(struct fw_tlb *tlb, uint16_t asid);
+/* INVPCID of all contexts but for global pages, or with them. */
+void fw_tlb_drop_local(struct fw_tlb *tlb);
 void fw_tlb_drop_all(struct fw_tlb *tlb);
 
 /* ---- a CPU's accesses ------------------------------------------------- */

@@ -36,7 +36,7 @@ static uint64_t cached(uint16_t asid, fw_vpn vpn)
 {
 	struct fw_tlb_entry *e = fw_tlb_find(&tlb, asid, vpn << 12);
 
-	return e ? e->pfn : 0;
+	return e ? e->page >> 12 : 0;
 }
 
 TEST(spaces_are_told_apart, "A17 A18")
@@ -66,6 +66,47 @@ TEST(global_pages_survive_a_switch, "A18 A19")
 	load(1, 8, 300, true);
 	fw_tlb_drop_all(&tlb);
 	is_u64(cached(1, 8), 0, "and so does dropping all");
+}
+
+/* INVLPG, the four kinds of INVPCID, and MOV CR3 (SDM 4.10.4.1): what each
+ * leaves of a page of this space, one of another, and a global one. */
+TEST(each_invalidation_drops_what_it_should, "A18 A19 A20")
+{
+	static const struct {
+		const char *name;
+		bool own, next, other, global;
+	} left[] = {{"INVLPG of a page", false, true, true, true},
+		    {"INVPCID 0 of a page", false, true, true, true},
+		    {"INVLPG of a global page", true, true, true, false},
+		    {"INVPCID 0 of a global page", true, true, true, true},
+		    {"INVPCID 1, MOV CR3", false, false, true, true},
+		    {"INVPCID 2", false, false, false, false},
+		    {"INVPCID 3", false, false, false, true}};
+
+	for (unsigned i = 0; i < 7; i++) {
+		memset(&tlb, 0, sizeof(tlb));
+		load(1, 7, 100, false);
+		load(1, 71, 101, false);
+		load(2, 7, 200, false);
+		load(1, 9, 300, true);
+		switch (i) {
+		case 0: fw_tlb_drop_page(&tlb, 1, 7 << 12); break;
+		case 1: fw_tlb_drop_own_page(&tlb, 1, 7 << 12); break;
+		case 2: fw_tlb_drop_page(&tlb, 2, 9 << 12); break;
+		case 3: fw_tlb_drop_own_page(&tlb, 1, 9 << 12); break;
+		case 4: fw_tlb_drop_asid(&tlb, 1); break;
+		case 5: fw_tlb_drop_all(&tlb); break;
+		default: fw_tlb_drop_local(&tlb); break;
+		}
+		is_u64(cached(1, 7), left[i].own ? 100 : 0, "%s: the page",
+		       left[i].name);
+		is_u64(cached(1, 71), left[i].next ? 101 : 0, "%s: another",
+		       left[i].name);
+		is_u64(cached(2, 7), left[i].other ? 200 : 0,
+		       "%s: another space's", left[i].name);
+		is_u64(cached(2, 9), left[i].global ? 300 : 0, "%s: global",
+		       left[i].name);
+	}
 }
 
 TEST(loading_again_replaces, "A18")
@@ -99,6 +140,7 @@ TEST(large_pages_go_as_one, "A18")
 TEST(random_loads_and_drops, "A18")
 {
 	static uint64_t model[4][1024];
+	unsigned hits = 0;
 
 	memset(&tlb, 0, sizeof(tlb));
 	srand48(7);
@@ -108,6 +150,7 @@ TEST(random_loads_and_drops, "A18")
 		uint64_t n = (uint64_t)(lrand48() % 100);
 		uint64_t pfn = cached(asid, vpn);
 
+		hits += pfn != 0;
 		if (pfn)
 			is_u64(pfn, model[asid][vpn], "asid %u page %u", asid,
 			       (unsigned)vpn);
@@ -120,7 +163,7 @@ TEST(random_loads_and_drops, "A18")
 		for (uint64_t p = vpn; p < vpn + n && p < 1024; p++)
 			model[asid][p] = 0;
 	}
-	ok(tlb.hits > 10000 && tlb.misses > 10000, "both were exercised");
+	ok(hits > 10000 && tlb.misses > 10000, "both were exercised");
 }
 
 /* ---- a CPU ------------------------------------------------------------ */
@@ -278,4 +321,63 @@ TEST(a_large_page_through_the_tlb, "A03")
 	fw_tlb_drop_all(&tlb);
 	is_u64(touch(&cpu, 0x200000, &value, 8, FW_ACC_READ), FW_WALK_BUS,
 	       "a frame that is not there");
+}
+
+/* Without CR4.PGE the G bit is ignored (SDM 4.10.2.4). */
+TEST(global_pages_want_pge, "A18 A19")
+{
+	struct fw_mmu_cpu cpu = boot();
+	uint8_t byte;
+
+	ram[4][5] |= G;
+	touch(&cpu, 5 << 12, &byte, 1, FW_ACC_READ);
+	fw_tlb_drop_asid(&tlb, 1);
+	is_u64(cached(1, 5), 0, "not global");
+	cpu.ctl.pge = true;
+	touch(&cpu, 5 << 12, &byte, 1, FW_ACC_READ);
+	fw_tlb_drop_asid(&tlb, 1);
+	is_u64(cached(1, 5), 512 + 5, "global");
+	cpu.asid = 2;
+	cpu.tlb_only = true;
+	is_u64(touch(&cpu, 5 << 12, &byte, 1, FW_ACC_READ), FW_WALK_OK,
+	       "another space finds it");
+}
+
+/* Each access, with each right there is, through the TLB as by a walk; also
+ * when what is cached was loaded by an access of another kind. */
+TEST(the_tlb_permits_what_a_walk_permits, "A09 A10 A11 A12 A13 A14 B21")
+{
+	static const uint32_t kinds[] = {0, 2, 4, 6, 16, 20};
+	const fw_addr at = 9 << 12;
+
+	for (unsigned n = 0; n < 8 * 32 * 36; n++) {
+		struct fw_mmu_cpu cpu = boot();
+		uint32_t first = kinds[n / 256 % 6], then = kinds[n / 1536];
+		uint64_t e = (512 + 9) << 12 | P | (n & 3) << 1;
+		struct fw_walk walk = {0}, want = {0};
+		enum fw_walk_end end, should;
+
+		ram[4][9] = e | (n & 4 ? (uint64_t)1 << 63 : 0);
+		cpu.ctl.wp = n & 8;
+		cpu.ctl.smep = n & 16;
+		cpu.ctl.smap = n & 32;
+		cpu.ctl.ac = n & 64;
+		cpu.ctl.nxe = true;
+		cpu.asid = n & 128 ? 1 : 300;
+		fw_mmu_translate(&cpu, at, first, &walk);
+		end = fw_mmu_translate(&cpu, at + 5, then, &walk);
+		should = fw_mmu_walk(&cpu.ctl, &bus, at + 5, then, &want);
+		is_u64(end, should, "%u after %u, case %u", then, first, n);
+		if (end == FW_WALK_FAULT)
+			is_u64(walk.error, want.error, "error");
+		else
+			is_u64(walk.phys << 8 | walk.write << 4 |
+				       walk.user << 3 | walk.exec << 2 |
+				       walk.dirty << 1 | walk.global,
+			       want.phys << 8 | want.write << 4 |
+				       want.user << 3 | want.exec << 2 |
+				       want.dirty << 1 | want.global,
+			       "what it found");
+		is_u64(walk.shift, end == FW_WALK_OK ? 12 : walk.shift, "size");
+	}
 }

@@ -56,6 +56,7 @@ static struct fw_mmu_ctl build(unsigned format, const uint64_t *flags)
 				 .wp = true,
 				 .nxe = true,
 				 .pse = true,
+				 .pge = true,
 				 .gib_pages = true};
 	unsigned top = fw_mmu_levels(ctl.format) - 1;
 
