@@ -191,9 +191,14 @@ unsigned fw_trim(struct fw_mm *mm, struct fw_actor *actor,
 unsigned wset_make_way(struct fw_mm *mm, struct fw_actor *actor,
 		       struct fw_space *space)
 {
-	uint64_t most = fw_space_resident(space) + FW_BLOCK_PAGES;
+	uint64_t most;
 
-	if (!(space->ws_flags & FW_WS_MAX_HARD) || most <= space->ws_max)
+	/* The pages are counted only where it matters: to count them is to
+	 * read what the other processors write to. */
+	if (!(space->ws_flags & FW_WS_MAX_HARD))
+		return 0;
+	most = fw_space_resident(space) + FW_BLOCK_PAGES;
+	if (most <= space->ws_max)
 		return 0;
 	return fw_trim(mm, actor, space, (unsigned)(most - space->ws_max));
 }

@@ -131,8 +131,9 @@ enum fw_vad_flags {
  * `tag`, which the port may set under the space lock.
  */
 struct fw_vad {
-	struct fw_vad *left, *right, *parent; /* balanced tree by start */
+	/* What a search reads comes first: it lies in one cache line. */
 	fw_vpn start, end;	/* pages [start, end) */
+	struct fw_vad *left, *right, *parent; /* balanced tree by start */
 	uint8_t kind;		/* enum fw_vad_kind */
 	uint8_t prot;		/* enum fw_prot bits */
 	uint8_t max_prot;	/* what mprotect may grant */

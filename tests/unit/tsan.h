@@ -20,7 +20,7 @@ const char *__tsan_default_suppressions(void)
 	       "race:^fault_count$\nrace:^fw_pressure$\nrace:^reclaim$\n"
 	       "race:^reclaim_ahead$\nrace:^fw_write_modified$\n"
 	       "race:^meta_room$\nrace:^thrash_watch$\n"
-	       "race:^fw_touch_frames$\n";
+	       "race:^fw_touch_frames$\nrace:^fw_space_resident$\n";
 }
 
 #endif
