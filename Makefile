@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A thin front for Meson: each goal first sees to it that the tools are here.
 .PHONY: all demo check check-all bench soak bootstrap bootstrap-all lint \
-	behaviours format clean
+	behaviours coverage format clean
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 
@@ -44,6 +44,10 @@ behaviours: all
 bench: all
 	@tools/bench
 
+# Branches of mm/ and mmu/ that their own tests take
+coverage: bootstrap-all
+	@tools/coverage
+
 # clang-tidy and cppcheck over all of our C
 lint: bootstrap-all all
 	@tools/lint
@@ -52,4 +56,4 @@ format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
-	@rm -rf build build-asan build-tsan
+	@rm -rf build build-asan build-tsan build-coverage
