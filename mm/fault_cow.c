@@ -32,7 +32,7 @@ static enum fw_step cow_reuse(struct fw_plan *p, struct fw_frame *f)
 {
 	struct fw_mm *mm = p->mm;
 	struct fw_proto *proto = (struct fw_proto *)f->pte;
-	fw_pte keep = *p->pte & (FW_PTE_CACHED | FW_PTE_CACHED_W);
+	fw_pte keep = *p->pte & PTE_CACHED_MASK;
 
 	FW_SET(mm, f->pte, p->pte);
 	FW_SET(mm, f->flags, f->flags & ~FRAME_PROTO);

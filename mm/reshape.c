@@ -10,7 +10,7 @@
 static void page_protect(struct fw_mm *mm, const struct fw_vad *vad,
 			 fw_pte *pte, fw_pte lost)
 {
-	const fw_pte keep = (FW_PTE_CACHED | FW_PTE_CACHED_W | PTE_AGE_MASK) &
+	const fw_pte keep = (PTE_CACHED_MASK | PTE_AGE_MASK) &
 			    ~lost;
 	fw_pte v = *pte;
 
@@ -97,7 +97,7 @@ static void vad_protect(struct fw_mm *mm, struct fw_actor *actor,
 		/* Gaining X as well: what is cached does not say whether it
 		 * may be executed. */
 		range_flush(space, vad, FW_FLUSH_DROP);
-		lost = FW_PTE_CACHED | FW_PTE_CACHED_W;
+		lost = PTE_CACHED_MASK;
 	} else if (taken) {
 		range_flush(space, vad, FW_FLUSH_WRPROT);
 		lost = FW_PTE_CACHED_W;
@@ -278,7 +278,7 @@ static void page_move(struct fw_mm *mm, fw_pte *from, fw_pte *to)
 	if ((pte_is_valid(v) && !(v & PTE_PROTO)) || pte_is_transition(v))
 		FW_SET(mm, frame_at(mm, fw_pte_pfn(v))->pte, to);
 	if (pte_is_valid(v))
-		v &= ~(FW_PTE_CACHED | FW_PTE_CACHED_W);
+		v &= ~PTE_CACHED_MASK;
 	FW_SET(mm, *to, v);
 	FW_SET(mm, *from, 0);
 }
