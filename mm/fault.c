@@ -410,7 +410,6 @@ static void fault_unlock(struct fw_plan *p)
 static void fault_count(struct fw_plan *p)
 {
 	struct fw_fault *f = p->f;
-
 	struct fw_stripe *s = p->stripe;
 
 	if (!s && p->space)
@@ -434,7 +433,7 @@ static bool plan_place(struct fw_plan *p, fw_addr addr)
 	/* An address that is not canonical is nobody's. */
 	if (addr_of(vpn) != (addr & ~FW_PAGE_MASK))
 		vpn = addr >> FW_PAGE_SHIFT;
-	p->vpn = vpn;
+	p->vpn = p->f->window = vpn;
 	owner = space_of(mm, p->space, vpn);
 	if (vpn_is_kernel(mm, vpn) && (p->f->access & FW_ACC_USER)) {
 		p->f->kind = mm->system ? FW_KIND_ACCERR : FW_KIND_MAPERR;
@@ -463,11 +462,9 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	f->status = FW_OK;
 	f->distance = 0;
 	if (!plan_place(&p, f->addr)) {
-		f->window = p.vpn;
 		fault_count(&p);
 		return;
 	}
-	f->window = p.vpn;
 	space = p.space;
 	f->trimmed += wset_make_way(mm, actor, space);
 	do {

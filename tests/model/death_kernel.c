@@ -4,24 +4,12 @@
  * half: see death.c for how. The system space, its pool and the processes in
  * it must be whole, and what the dead one was making must be gone.
  */
-#include "unit/machine.h"
+#include "unit/kernel_rig.h"
 
 #include "mm/mm.h"
 
 #include <setjmp.h>
 
-#if FW_LEVELS == 4
-#define SYSTEM UINT64_C(0xffff800000000000)
-#define SESSION UINT64_C(0xffff900000000000)
-#define SPAN (UINT64_C(1) << 39)
-#define USER_TOP 0
-#else
-#define SYSTEM UINT64_C(0xc0000000)
-#define SESSION UINT64_C(0x80000000)
-#define SPAN (UINT64_C(1) << 30)
-#define USER_TOP (UINT64_C(0x80000000) >> FW_PAGE_SHIFT)
-#endif
-#define POOL (SYSTEM + SPAN / 2)
 #define MANY 1000000ul
 
 static struct rig r;
@@ -42,17 +30,6 @@ static void step(void *arg)
 	longjmp(out, 1);
 }
 
-static enum fw_status map_kernel(struct fw_space *space, fw_addr at)
-{
-	struct fw_map_request rq = {.start = at,
-				    .len = 8 * PAGE,
-				    .kind = FW_VAD_PRIVATE,
-				    .prot = RW,
-				    .max_prot = RW};
-
-	return fw_map(r.s->mm, r.s->keeper, space, &rq);
-}
-
 static bool kernel_page(struct soft_cpu *cpu, fw_addr at, uint64_t seed,
 			bool check)
 {
@@ -67,18 +44,11 @@ static bool kernel_page(struct soft_cpu *cpu, fw_addr at, uint64_t seed,
 
 static void build(void)
 {
-	struct soft_config config = {.nframes = FW_LEVELS == 2 ? 1400 : 500,
-				     .page_files = 1,
-				     .slots = 1024,
-				     .user_top = USER_TOP};
-	struct fw_system_config kernel = {SYSTEM, SPAN, SESSION, SPAN};
-	struct fw_totals t;
-
-	r = (struct rig){.s = soft_create(&config)};
-	t = totals(&r);
-	r.in_use = frames_in_use(&t) - t.pool;
-	must(fw_system_create(r.s->mm, r.s->keeper, &kernel) == FW_OK &&
-		     fw_pool_create(r.s->mm, r.s->keeper, POOL, 64) == FW_OK &&
+	r = kernel_rig((struct soft_config){
+		.nframes = FW_LEVELS == 2 ? 1400 : 500,
+		.page_files = 1,
+		.slots = 1024});
+	must(fw_pool_create(r.s->mm, r.s->keeper, POOL, 64) == FW_OK &&
 		     fw_session_create(r.s->mm, r.s->keeper, &session) ==
 			     FW_OK,
 	     "a system");
@@ -87,8 +57,8 @@ static void build(void)
 	must(fw_session_join(r.s->mm, r.s->keeper, other->space, session) ==
 		     FW_OK,
 	     "in the session");
-	must(map_kernel(fw_system_space(r.s->mm), SYSTEM) == FW_OK &&
-		     map_kernel(session, SESSION) == FW_OK,
+	must(kernel_map(&r, fw_system_space(r.s->mm), SYSTEM, 8) == FW_OK &&
+		     kernel_map(&r, session, SESSION, 8) == FW_OK,
 	     "kernel memory");
 	kernel_page(other, SYSTEM, 1, false);
 	kernel_page(other, SESSION, 2, false);
@@ -126,9 +96,7 @@ static void check_and_end(void)
 			is_u64(fw_session_destroy(mm, r.s->keeper, s), FW_OK,
 			       "a session");
 	}
-	is_u64(fw_system_destroy(mm, r.s->keeper), FW_OK, "the system");
-	r.cpu = soft_cpu_create(r.s, NULL);
-	rig_end(&r);
+	kernel_rig_end(&r);
 }
 
 static bool die_at(void (*act)(void), unsigned long n)

@@ -285,7 +285,8 @@ static void one_error_each(void)
 	rig_verify(&r);
 }
 
-TEST(an_error_for_each_who_waits, "B03 B42 A22")
+/* Four pages that are in the page file and nowhere else. */
+static void start_in_page_file(void)
 {
 	r = rig_start(1024, 1, 4096);
 	map_single(&r, BASE, 4);
@@ -293,6 +294,11 @@ TEST(an_error_for_each_who_waits, "B03 B42 A22")
 	trim_all(&r, r.cpu);
 	write_all(&r);
 	flush_standby(&r);
+}
+
+TEST(an_error_for_each_who_waits, "B03 B42 A22")
+{
+	start_in_page_file();
 	start_waiters(true);
 	one_error_each();
 	/* Nothing sticks to the page: the next touch reads it. */
@@ -319,12 +325,7 @@ TEST(an_error_of_a_file_for_each_who_waits, "B05 B42")
 
 TEST(a_page_for_each_who_waits, "B42")
 {
-	r = rig_start(1024, 1, 4096);
-	map_single(&r, BASE, 4);
-	put_pages(r.cpu, BASE, 4, 1);
-	trim_all(&r, r.cpu);
-	write_all(&r);
-	flush_standby(&r);
+	start_in_page_file();
 	start_waiters(false);
 	is_kind(touch(r.cpu, BASE, FW_ACC_READ), FW_KIND_PAGE_FILE);
 	join_waiters();

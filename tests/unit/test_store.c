@@ -228,7 +228,8 @@ TEST(sums_find_lies, "")
 static struct rig r;
 static struct fw_store *disk; /* the faulty one below */
 
-/* 400 frames, one page file that obeys for now; `sums` notices lies. */
+/* 300 frames for pages, one page file that obeys until it is told
+ * otherwise; `sums` notices lies. */
 static void machine_start(bool sums)
 {
 	const struct fw_store_faults none = {0};

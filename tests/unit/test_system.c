@@ -3,22 +3,9 @@
  * test_system.c - the kernel half: one system space in all processes, sessions
  * in theirs, their working sets, copies on write, and the pageable pool.
  */
-#include "machine.h"
+#include "kernel_rig.h"
 
 #include "mm/mm.h"
-
-#if FW_LEVELS == 4
-#define SYSTEM UINT64_C(0xffff800000000000)
-#define SESSION UINT64_C(0xffff900000000000)
-#define SPAN (UINT64_C(1) << 39)
-#define USER_TOP 0
-#else
-#define SYSTEM UINT64_C(0xc0000000) /* the upper GiB, as Linux has it */
-#define SESSION UINT64_C(0x80000000)
-#define SPAN (UINT64_C(1) << 30)
-#define USER_TOP (UINT64_C(0x80000000) >> FW_PAGE_SHIFT)
-#endif
-#define POOL (SYSTEM + SPAN / 2)
 
 static struct rig r;
 static struct fw_space *system_space;
@@ -26,18 +13,8 @@ static uint8_t file_data[16 * 4096];
 
 static void start(uint32_t nframes)
 {
-	struct soft_config config = {.nframes = nframes,
-				     .page_files = 1,
-				     .slots = 8192,
-				     .user_top = USER_TOP};
-	struct fw_system_config kernel = {SYSTEM, SPAN, SESSION, SPAN};
-	struct fw_totals t;
-
-	r = (struct rig){.s = soft_create(&config)};
-	t = totals(&r);
-	r.in_use = frames_in_use(&t) - t.pool;
-	is_u64(fw_system_create(r.s->mm, r.s->keeper, &kernel), FW_OK,
-	       "system");
+	r = kernel_rig((struct soft_config){
+		.nframes = nframes, .page_files = 1, .slots = 8192});
 	system_space = fw_system_space(r.s->mm);
 	r.cpu = soft_cpu_create(r.s, NULL);
 }
@@ -49,10 +26,7 @@ static void finish(void)
 	rig_verify(&r);
 	is_u64(fw_system_destroy(mm, r.s->keeper), FW_E_BUSY, "not yet");
 	soft_cpu_exit(r.cpu);
-	is_u64(fw_system_destroy(mm, r.s->keeper), FW_OK, "the end");
-	is_u64(fw_system_destroy(mm, r.s->keeper), FW_E_NOENT, "only once");
-	r.cpu = soft_cpu_create(r.s, NULL);
-	rig_end(&r);
+	kernel_rig_end(&r);
 }
 
 static enum fw_status map_kernel(struct fw_space *space, fw_addr at,

@@ -4,25 +4,13 @@
  * each counts in words of its own on pages that all touch, in the system, in
  * its session and in the pageable pool, while somebody trims and writes.
  */
-#include "machine.h"
+#include "kernel_rig.h"
 #include "tsan.h"
 
 #include "mm/mm.h"
 
 #include <stdatomic.h>
 
-#if FW_LEVELS == 4
-#define SYSTEM UINT64_C(0xffff800000000000)
-#define SESSION UINT64_C(0xffff900000000000)
-#define SPAN (UINT64_C(1) << 39)
-#define USER_TOP 0
-#else
-#define SYSTEM UINT64_C(0xc0000000)
-#define SESSION UINT64_C(0x80000000)
-#define SPAN (UINT64_C(1) << 30)
-#define USER_TOP (UINT64_C(0x80000000) >> FW_PAGE_SHIFT)
-#endif
-#define POOL (SYSTEM + SPAN / 2)
 #define THREADS 4
 #define PAGES 40u
 #define ROUNDS 4000u
@@ -32,17 +20,6 @@ static struct fw_space *session[2];
 static struct soft_cpu *cpu[THREADS];
 static uint64_t want[THREADS][2][PAGES];
 static atomic_uint running, wrong;
-
-static void map_kernel(struct fw_space *space, fw_addr at)
-{
-	struct fw_map_request rq = {.start = at,
-				    .len = PAGES * PAGE,
-				    .kind = FW_VAD_PRIVATE,
-				    .prot = RW,
-				    .max_prot = RW};
-
-	must(fw_map(r.s->mm, r.s->keeper, space, &rq) == FW_OK, "map");
-}
 
 static void count(unsigned me, unsigned where, unsigned page)
 {
@@ -91,26 +68,21 @@ static void *work(void *arg)
 
 static void start(uint32_t stripes)
 {
-	struct soft_config config = {.nframes = FW_LEVELS == 2 ? 2048 : 1024,
-				     .page_files = 1,
-				     .slots = 4096,
-				     .stripes = stripes,
-				     .user_top = USER_TOP};
-	struct fw_system_config kernel = {SYSTEM, SPAN, SESSION, SPAN};
-	struct fw_totals t;
-
-	r = (struct rig){.s = soft_create(&config)};
-	t = totals(&r);
-	r.in_use = frames_in_use(&t) - t.pool;
-	must(fw_system_create(r.s->mm, r.s->keeper, &kernel) == FW_OK &&
-		     fw_pool_create(r.s->mm, r.s->keeper, POOL, 128) == FW_OK,
-	     "a system");
-	map_kernel(fw_system_space(r.s->mm), SYSTEM);
+	r = kernel_rig((struct soft_config){
+		.nframes = FW_LEVELS == 2 ? 2048 : 1024,
+		.page_files = 1,
+		.slots = 4096,
+		.stripes = stripes});
+	must(fw_pool_create(r.s->mm, r.s->keeper, POOL, 128) == FW_OK &&
+		     kernel_map(&r, fw_system_space(r.s->mm), SYSTEM,
+				PAGES) == FW_OK,
+	     "a pool and a mapping");
 	for (unsigned i = 0; i < 2; i++) {
 		must(fw_session_create(r.s->mm, r.s->keeper, &session[i]) ==
-			     FW_OK,
+				     FW_OK &&
+			     kernel_map(&r, session[i], SESSION, PAGES) ==
+				     FW_OK,
 		     "a session");
-		map_kernel(session[i], SESSION);
 	}
 	for (unsigned i = 0; i < THREADS; i++) {
 		cpu[i] = soft_cpu_create(r.s, NULL);
@@ -159,9 +131,7 @@ static void run(uint32_t stripes)
 	for (unsigned i = 0; i < 2; i++)
 		is_u64(fw_session_destroy(r.s->mm, r.s->keeper, session[i]),
 		       FW_OK, "a session");
-	is_u64(fw_system_destroy(r.s->mm, r.s->keeper), FW_OK, "the system");
-	r.cpu = soft_cpu_create(r.s, NULL);
-	rig_end(&r);
+	kernel_rig_end(&r);
 }
 
 TEST(threads_in_one_kernel_half, "A19 A20 B48 B17 C62")
