@@ -53,7 +53,7 @@
 #define FW_PRIO_NORMAL 5
 #define FW_PRIO_NONE (-1) /* none of its own */
 
-struct fw_mm;	   /* the whole; see mm/mm.h */
+struct fw_mm;	   /* the whole; see mm/records.h */
 struct fw_frame;   /* one frame's record, 32 bytes */
 struct fw_section; /* what views map: a file's pages or anonymous ones */
 struct fw_vad;	   /* a region of a space */
