@@ -3,45 +3,25 @@
  * core.c - what the core costs by itself: faults, fork, look-ups, without
  * any MMU or host behind it. The port is the least there can be (core_port.c).
  * Prints NAME=NANOSECONDS pairs, minima of several repetitions, and beside
- * them what the host's own kernel takes (native_*). tools/bench runs it.
+ * them what the host's own kernel takes (native_*: native.c). tools/bench
+ * runs it.
  */
 #include "core_port.h"
+#include "native.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #define PAGE FW_PAGE_SIZE
 #define BASE UINT64_C(0x10000000)
 #define RW (FW_PROT_R | FW_PROT_W)
-#define REPEAT 7
 
 struct rig {
 	struct fw_mm *mm;
 	struct fw_actor *actor;
 	struct fw_space *space;
 };
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static void must(bool cond, const char *what)
-{
-	if (cond)
-		return;
-	fprintf(stderr, "bench-core: %s\n", what);
-	exit(1);
-}
 
 static struct rig start(uint32_t nframes)
 {
@@ -89,12 +69,6 @@ static void unmap(struct rig *r, fw_addr at, uint64_t pages)
 	     "unmap");
 }
 
-static void least(double *min, double value)
-{
-	if (*min == 0 || value < *min)
-		*min = value;
-}
-
 static void trim_all(struct rig *r)
 {
 	while (fw_trim(r->mm, r->actor, r->space, 64) > 0)
@@ -106,8 +80,6 @@ static void zero_all(struct rig *r)
 	while (fw_zero_frames(r->mm, r->actor, 64) > 0)
 		;
 }
-
-#define PAGES 4096u
 
 /* Every kind of soft fault, tables warm: each page was there once. */
 static void soft_faults(void)
@@ -150,39 +122,16 @@ static void soft_faults(void)
 	port_end();
 }
 
-/* Native: one page at a time in fresh memory. */
-static void native_fault(void)
-{
-	double best = 0;
-
-	for (unsigned k = 0; k < REPEAT; k++) {
-		volatile char *p = mmap(NULL, PAGES * PAGE,
-					PROT_READ | PROT_WRITE,
-					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		double t;
-
-		must(p != MAP_FAILED, "mmap");
-		madvise((void *)p, PAGES * PAGE, MADV_NOHUGEPAGE);
-		t = now();
-		for (unsigned i = 0; i < PAGES; i++)
-			p[i * PAGE] = 1;
-		least(&best, (now() - t) / PAGES);
-		munmap((void *)p, PAGES * PAGE);
-	}
-	printf("native_core_demand_zero=%.1f\n", best);
-}
-
-#define FORK_PAGES 16384u /* 64 MiB */
-
-static void fork_64m(void)
+/* A first fork, which makes the prototypes, and one that finds them made. */
+static void fork_once(double *first, double *again)
 {
 	struct rig r = start(1u << 16);
 	struct fw_space *child;
-	double first = 0, again = 0, t;
+	double t;
 
 	map(&r, BASE, FORK_PAGES, FW_VAD_PRIVATE, NULL, FW_VADF_RANDOM);
 	faults(&r, BASE, FORK_PAGES, FW_ACC_WRITE, FW_KIND_DEMAND_ZERO);
-	for (unsigned k = 0; k < REPEAT; k++) {
+	for (unsigned k = 0; k < 2; k++) {
 		must(fw_make_room(r.mm, r.actor, r.space,
 				  fw_space_fork_need(r.space)), "room");
 		t = now();
@@ -190,33 +139,19 @@ static void fork_64m(void)
 		must(fw_space_fork_locked(r.mm, r.actor, r.space, &child) ==
 		     FW_OK, "fork");
 		fw_space_unlock(r.space);
-		least(k ? &again : &first, (now() - t) / 1e3);
+		least(k ? again : first, (now() - t) / 1e3);
 		fw_space_destroy(r.mm, r.actor, child);
 	}
-	printf("core_fork_64M=%.1f core_fork_64M_again=%.1f\n", first, again);
 	port_end();
 }
 
-static void native_fork(void)
+static void fork_64m(void)
 {
-	char *p = mmap(NULL, FORK_PAGES * PAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	double best = 0;
+	double first = 0, again = 0;
 
-	must(p != MAP_FAILED, "mmap");
-	madvise(p, FORK_PAGES * PAGE, MADV_NOHUGEPAGE);
-	memset(p, 1, FORK_PAGES * PAGE);
-	for (unsigned k = 0; k < REPEAT; k++) {
-		double t = now();
-		pid_t pid = fork();
-
-		if (pid == 0)
-			_exit(0);
-		least(&best, (now() - t) / 1e3);
-		waitpid(pid, NULL, 0);
-	}
-	munmap(p, FORK_PAGES * PAGE);
-	printf("native_core_fork_64M=%.1f\n", best);
+	for (unsigned k = 0; k < REPEAT; k++)
+		fork_once(&first, &again);
+	printf("core_fork_64M=%.1f core_fork_64M_again=%.1f\n", first, again);
 }
 
 /* Look-ups of regions, at random among n. */
@@ -268,8 +203,6 @@ struct worker {
 	double begin, end;
 };
 
-#define RATE_PAGES 98304u
-
 static unsigned gate; /* threads still to come; all spin till it is 0 */
 
 static void *work(void *arg)
@@ -315,12 +248,6 @@ static double rate(unsigned n, bool one_space)
 	return n * RATE_PAGES / (end - begin);
 }
 
-static void most(double *max, double value)
-{
-	if (value > *max)
-		*max = value;
-}
-
 /* In turn, so that a noisy neighbour disturbs all alike. */
 static void threads(void)
 {
@@ -343,5 +270,6 @@ int main(void)
 	fork_64m();
 	lookups();
 	threads();
+	native_threads();
 	return 0;
 }
