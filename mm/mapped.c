@@ -130,14 +130,10 @@ static bool flush_next(struct mapped_batch *b, uint64_t *page, uint64_t end,
 	struct fw_mm *mm = b->mm;
 
 	*ret_busy = false;
-	for (; *page < end; ++*page) {
+	for (; (*page = section_next(b->section, *page)) < end; ++*page) {
 		struct fw_proto *p = section_proto(mm, b->section, *page,
 						   false);
 
-		if (!p) {
-			*page |= PROTO_CHUNK - 1;
-			continue;
-		}
 		if (pte_is_valid(p->pte) || pte_is_transition(p->pte))
 			*ret_busy |= (frame_at(mm, fw_pte_pfn(p->pte))->flags &
 				      FRAME_WRITE) != 0;
@@ -213,7 +209,7 @@ static enum fw_status hold_try(struct fw_mm *mm, struct fw_actor *actor,
 	pte = fw_pte_read_locked(space, vpn);
 	*ret_seen = mm->progress;
 	if (!vad || vad->kind != FW_VAD_SECTION || !vad->section->is_file ||
-	    !(vad->prot & FW_PROT_W))
+	    vad->section->image || !(vad->prot & FW_PROT_W))
 		status = FW_E_INVAL;
 	else if (!pte_is_valid(pte) || !(pte & PTE_W))
 		status = FW_E_FAULT;
@@ -227,7 +223,7 @@ enum fw_status fw_hold(struct fw_mm *mm, struct fw_actor *actor,
 		       struct fw_space *space, fw_addr start, uint64_t len)
 {
 	fw_vpn vpn = start >> FW_PAGE_SHIFT;
-	fw_vpn end = (start + len + FW_PAGE_MASK) >> FW_PAGE_SHIFT;
+	fw_vpn end = ((start + len - 1) >> FW_PAGE_SHIFT) + 1;
 	enum fw_status status;
 	struct fw_fault f;
 	uint32_t seen;
@@ -256,16 +252,18 @@ enum fw_status fw_hold(struct fw_mm *mm, struct fw_actor *actor,
 uint64_t fw_release(struct fw_mm *mm, struct fw_actor *actor,
 		    struct fw_section *section, uint64_t page, uint64_t n)
 {
-	uint64_t released = 0;
+	uint64_t released = 0, end = page + n;
 
 	mm_lock(mm, actor);
-	for (; n > 0 && page < section->pages; page++, n--) {
+	if (end < page || end > section->pages)
+		end = section->pages;
+	for (; (page = section_next(section, page)) < end; page++) {
 		struct fw_proto *p = section_proto(mm, section, page, false);
 		struct fw_frame *f;
 
 		if (page % 64 == 63)
 			mm_breathe(mm, actor);
-		if (!p || !(pte_is_valid(p->pte) || pte_is_transition(p->pte)))
+		if (!pte_is_valid(p->pte) && !pte_is_transition(p->pte))
 			continue;
 		f = frame_at(mm, fw_pte_pfn(p->pte));
 		if (!(f->flags & FRAME_HOLD))

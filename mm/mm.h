@@ -320,6 +320,8 @@ enum fw_status space_create_now(struct fw_mm *mm, struct fw_actor *actor,
 /* The prototype of a page, or NULL (no chunk; with `make`: frames short). */
 struct fw_proto *section_proto(struct fw_mm *mm, struct fw_section *s,
 			       uint64_t page, bool make);
+/* The first page from this one on that has a prototype; UINT64_MAX: none. */
+uint64_t section_next(const struct fw_section *s, uint64_t page);
 /* The page of the section whose prototype this is. */
 uint64_t section_page(struct fw_mm *mm, const struct fw_proto *proto);
 /* So many more frames hold what its file does not. */

@@ -151,6 +151,12 @@ enum fw_status fw_unmap(struct fw_mm *mm, struct fw_actor *actor,
 	return status;
 }
 
+bool range_mappable(const struct fw_space *space, struct vrange r)
+{
+	return space->kind != FW_SPACE_PROCESS ||
+	       r.start >= space->mm->user_min;
+}
+
 static bool request_valid(const struct fw_map_request *rq)
 {
 	bool view = rq->kind == FW_VAD_SECTION ||
@@ -211,7 +217,7 @@ enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
 	struct vrange r;
 
 	if (!range_valid(space, rq->start, rq->len, &r) ||
-	    !request_valid(rq) ||
+	    !range_mappable(space, r) || !request_valid(rq) ||
 	    (space->kind != FW_SPACE_PROCESS && rq->kind == FW_VAD_HOST))
 		return FW_E_INVAL;
 	if (!mm->strict && rq->kind == FW_VAD_PRIVATE &&
@@ -299,9 +305,10 @@ enum fw_status fw_find_gap_locked(struct fw_space *space, uint64_t len,
 				  fw_addr low, fw_addr high, bool top_down,
 				  fw_addr *ret_start)
 {
-	fw_vpn lo = (low + FW_PAGE_MASK) >> FW_PAGE_SHIFT, best = 0;
-	fw_vpn hi = high >> FW_PAGE_SHIFT;
-	uint64_t n = (len + FW_PAGE_MASK) >> FW_PAGE_SHIFT;
+	/* Rounded up without wrapping. */
+	fw_vpn lo = (low >> FW_PAGE_SHIFT) + ((low & FW_PAGE_MASK) != 0);
+	fw_vpn hi = high >> FW_PAGE_SHIFT, best = 0;
+	uint64_t n = (len >> FW_PAGE_SHIFT) + ((len & FW_PAGE_MASK) != 0);
 	struct fw_vad *v;
 	bool found = false;
 

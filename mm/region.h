@@ -16,6 +16,8 @@ bool meta_room(struct fw_mm *mm, struct fw_actor *actor,
 	       struct fw_space *space);
 bool range_valid(const struct fw_space *space, fw_addr start, uint64_t len,
 		 struct vrange *ret);
+/* Not below where a process's regions may lie. */
+bool range_mappable(const struct fw_space *space, struct vrange r);
 /* Wants the mm lock; checkpoints. */
 bool range_isolate(struct fw_mm *mm, struct fw_space *space, struct vrange r);
 

@@ -376,7 +376,7 @@ enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
 	uint64_t need;
 
 	if (!range_valid(space, from, len, &r) ||
-	    !range_valid(space, to, len, &t))
+	    !range_valid(space, to, len, &t) || !range_mappable(space, t))
 		return FW_E_INVAL;
 	need = space->table_frames + 8;
 	if (need > (r.end - r.start) / FW_TABLE_ENTRIES + 8)

@@ -91,6 +91,30 @@ struct fw_proto *section_proto(struct fw_mm *mm, struct fw_section *s,
 	return (struct fw_proto *)*at + page % PROTO_CHUNK;
 }
 
+uint64_t section_next(const struct fw_section *s, uint64_t page)
+{
+	void *const *at;
+	uint64_t chunk;
+	uint32_t level;
+
+	for (;;) {
+		chunk = page / PROTO_CHUNK;
+		level = s->depth;
+		if (!s->dir || (level * DIR_BITS < 64 &&
+				chunk >> level * DIR_BITS != 0))
+			return UINT64_MAX;
+		for (at = s->dir; at && level > 0; level--)
+			at = at[chunk >> (level - 1) * DIR_BITS &
+				(DIR_ENTRIES - 1)];
+		if (at)
+			return page;
+		/* None of this entry's chunks was made. */
+		page = ((chunk >> level * DIR_BITS) + 1)
+		       << level * DIR_BITS;
+		page *= PROTO_CHUNK;
+	}
+}
+
 uint64_t section_page(struct fw_mm *mm, const struct fw_proto *proto)
 {
 	uintptr_t at = (uintptr_t)proto, in = at & FW_PAGE_MASK;
@@ -221,12 +245,10 @@ void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
 static void section_cut(struct fw_mm *mm, struct fw_actor *actor,
 			struct fw_section *s, uint64_t page, uint64_t end)
 {
-	for (; page < end; page++) {
+	for (; (page = section_next(s, page)) < end; page++) {
 		struct fw_proto *p = section_proto(mm, s, page, false);
 
-		if (!p)
-			page |= PROTO_CHUNK - 1;
-		else if (p->pte != 0 && !pte_is_valid(p->pte))
+		if (p->pte != 0 && !pte_is_valid(p->pte))
 			proto_clear(mm, p);
 		mm_checkpoint(mm);
 		if (page % 64 == 63)

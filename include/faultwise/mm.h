@@ -28,7 +28,8 @@
  * the core held, by the thread whose actor it is given, and may wait for
  * locks; it does no I/O and waits for nobody's. Addresses and lengths are in
  * bytes and multiples of a page, page numbers and counts in pages; a range
- * must lie in [user_min, user_top) and not wrap, else FW_E_INVAL. Objects
+ * must lie below user_top, in what is mapped not below user_min, and not wrap,
+ * else FW_E_INVAL; FW_E_NOENT: there is no region where one must be. Objects
  * given to it exist, and stay its caller's. Those that make something answer
  * FW_E_NOMEM when frames for its records cannot be had, and have then made
  * nothing; to get those frames they may trim, write modified pages, and so

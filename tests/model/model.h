@@ -6,7 +6,8 @@
  * and contents; the model of a section is its contents. What the core says to
  * an operation, what a read finds and whether an access is allowed must be
  * what the model says. ops.c has the operations, model.c runs them, killed.c
- * runs them on processes that die in the middle.
+ * runs them on processes that die in the middle, tests/fuzz/fuzz_ops.c runs
+ * what bytes say.
  */
 #ifndef FAULTWISE_TESTS_MODEL_H
 #define FAULTWISE_TESTS_MODEL_H
@@ -16,9 +17,11 @@
 #include "arch/soft/soft.h"
 
 #define SPACES 6
-#define PAGES 512u   /* of a space that the model covers */
 #define SECTIONS 64  /* ever made */
+#ifndef PAGES /* tests/fuzz has smaller ones */
+#define PAGES 512u   /* of a space that the model covers */
 #define SECTION_PAGES 96u
+#endif
 #define VERIFY_EVERY 2000
 #define MODEL_PAGE 4096u
 
@@ -59,6 +62,10 @@ uint32_t rnd(uint32_t n);
 /* Each operation has random numbers of its own: it stays the same when others
  * are left out. */
 void model_seed(uint64_t seed, uint64_t step);
+/* From here on the numbers come from these bytes, until they are used up. */
+void model_source(const uint8_t *bytes, size_t n);
+bool model_source_left(void);
+void model_source_pause(bool pause);
 /* Section i (0 or 1) is a file. */
 #define MODEL_FILES 2
 struct section *model_file(unsigned i);
@@ -67,6 +74,7 @@ void model_files_end(void);
 /* A machine with files, sections and one process. Every other seed has space
  * locks in stripes, where the table format permits. */
 void model_start(uint64_t seed, uint32_t nframes);
+void model_start_on(const struct soft_config *config, uint64_t seed);
 struct space *any_space(void);
 /* One operation of somebody's. `mortal`: one in which he may die. */
 void op(struct space *sp, bool mortal);

@@ -16,23 +16,6 @@ bool failing, doomed;
 
 static struct section *sections[SECTIONS];
 static unsigned n_sections;
-static uint64_t random_state;
-
-uint32_t rnd(uint32_t n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)((random_state >> 16) % n);
-}
-
-void model_seed(uint64_t seed, uint64_t step)
-{
-	uint64_t x = seed * 0x9e3779b97f4a7c15 + step * 0xbf58476d1ce4e5b9 + 1;
-
-	x = (x ^ x >> 31) * 0x94d049bb133111eb;
-	random_state = (x ^ x >> 29) | 1;
-}
 
 struct section *model_file(unsigned i)
 {
@@ -669,14 +652,17 @@ unsigned long long_run(unsigned long otherwise, unsigned long with_long)
 
 void model_start(uint64_t seed, uint32_t nframes)
 {
-	const struct soft_config config = {
+	model_start_on(&(struct soft_config){
 		.nframes = nframes,
 		.page_files = 2,
 		.slots = 16384,
-		.stripes = sizeof(fw_pte) == 8 && seed % 2 == 0 ? 8 : 0};
+		.stripes = sizeof(fw_pte) == 8 && seed % 2 == 0 ? 8 : 0}, seed);
+}
 
+void model_start_on(const struct soft_config *config, uint64_t seed)
+{
 	model_seed(seed, 0);
-	soft = soft_create(&config);
+	soft = soft_create(config);
 	soft->io_hook = maybe_fail;
 	for (unsigned i = 0; i < 6; i++)
 		new_section(i < 2);

@@ -140,6 +140,8 @@ TEST(each_segment_has_its_rights, "B11 B16 B21 C32 C42 C43 C45 C79")
 	holds(other, 9, 4, 2001);
 	holds(other, 11, 0, 0);
 	/* Shared data: one copy for all, and not the file's. */
+	is_u64(fw_hold(r.s->mm, r.cpu->actor, r.cpu->space, at(16), PAGE),
+	       FW_E_INVAL, "nothing to hold back from a file");
 	soft_write(r.cpu, at(16) + 5, &byte, 1);
 	soft_write(r.cpu, at(17) + 6, &byte, 1);
 	byte = 0;

@@ -117,6 +117,18 @@ TEST(many_regions, "C24")
 	rig_end(&r);
 }
 
+TEST(nothing_lies_below_the_first_page, "C24")
+{
+	r = rig_start(1024, 1, 4096);
+	is_u64(map_flags(&r, 0, 2, RW, 0), FW_E_INVAL, "map");
+	is_u64(map_flags(&r, PAGE, 1, RW, 0), FW_OK, "the first page");
+	is_u64(fw_move(r.s->mm, r.cpu->actor, r.cpu->space, PAGE, PAGE, 0),
+	       FW_E_INVAL, "move");
+	is_u64(fw_unmap(r.s->mm, r.cpu->actor, r.cpu->space, 0, 2 * PAGE),
+	       FW_OK, "unmap may begin there");
+	rig_end(&r);
+}
+
 TEST(gaps, "C24")
 {
 	fw_addr at = 1;
@@ -137,6 +149,12 @@ TEST(gaps, "C24")
 				  BASE + 16 * PAGE, true, &at),
 	       FW_E_NOMEM, "too long");
 	is_u64(at, BASE + 12 * PAGE, "output untouched on failure");
+	is_u64(fw_find_gap_locked(r.cpu->space, PAGE, ~(fw_addr)99,
+				  ~(fw_addr)0, false, &at),
+	       FW_E_NOMEM, "not below `low`, if that can't be rounded up");
+	is_u64(fw_find_gap_locked(r.cpu->space, ~(uint64_t)99, 0,
+				  ~(fw_addr)0, false, &at),
+	       FW_E_NOMEM, "not for a length that can't be");
 	fw_space_unlock(r.cpu->space);
 	rig_end(&r);
 }

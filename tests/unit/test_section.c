@@ -130,6 +130,30 @@ TEST(sparse_and_huge, "B44")
 	rig_end(&r);
 }
 
+/* In steps that count what is there, not what there could be. */
+TEST(the_largest_shrinks_at_once, "B44 C75")
+{
+	struct fw_section *section;
+
+	r = rig_start(1024, 1, 4096);
+	section = anonymous(16);
+	view(BASE, 16, section, 0, FW_VAD_SECTION);
+	view(BASE * 2, 1, section, UINT64_C(1) << 42, FW_VAD_SECTION);
+	put_pages(r.cpu, BASE, 16, 1);
+	resize(section, (UINT64_C(1) << 44) - 1);
+	put_pages(r.cpu, BASE * 2, 1, 2);
+	trim_all(&r, r.cpu);
+	is_u64(fw_release(r.s->mm, r.s->keeper, section, 0, UINT64_MAX), 0,
+	       "nothing is held");
+	resize(section, 8);
+	resize(section, (UINT64_C(1) << 44) - 1);
+	is_u64(wrong_pages(r.cpu, BASE, 8, 1), 0, "what remained");
+	ok(is_zero_page(r.cpu, BASE + 8 * PAGE), "what was cut off");
+	ok(is_zero_page(r.cpu, BASE * 2), "far above as well");
+	drop(section);
+	rig_end(&r);
+}
+
 /* What a shared view changes goes to the file, and nothing else does. */
 TEST(a_shared_view_of_a_file_is_written, "B05")
 {
