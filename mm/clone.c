@@ -166,7 +166,8 @@ static bool clone_room(struct clone *c)
 	struct fw_mm *mm = c->mm;
 
 	frames_prime(mm, need);
-	return mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE] >= need;
+	return !refused(mm, FW_NEED_ROOM) &&
+	       mm->count[FRAME_ZEROED] + mm->count[FRAME_FREE] >= need;
 }
 
 static bool clone_batch(struct clone *c, fw_vpn at, fw_vpn stop, fw_pte *pte)

@@ -52,6 +52,8 @@ static bool commit_strict(const struct fw_mm *mm, uint64_t pages)
 
 bool commit_allows(const struct fw_mm *mm, uint64_t pages, uint32_t flags)
 {
+	if (refused(mm, FW_NEED_COMMIT))
+		return false;
 	if (mm->strict)
 		return commit_strict(mm, pages);
 	return (flags & FW_VADF_NORESERVE) || pages <= commit_limit(mm);

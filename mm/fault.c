@@ -97,6 +97,8 @@ struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
 
 unsigned plan_room(struct fw_plan *p, unsigned n)
 {
+	if (refused(p->mm, FW_NEED_FRAME))
+		return 0;
 	if (frames_room(p->mm, n))
 		return n;
 	p->need = 1;
@@ -252,7 +254,7 @@ static bool plan_prepare(struct fw_plan *p)
 	p->need = 4;
 	p->pte = table_find(p->space, p->vpn);
 	if (!p->pte) {
-		if (frames_available(mm) < 8)
+		if (refused(mm, FW_NEED_ROOM) || frames_available(mm) < 8)
 			return false;
 		p->pte = table_make(mm, p->space, p->vpn);
 		FW_ASSERT(p->pte);

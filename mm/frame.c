@@ -242,7 +242,8 @@ fw_pfn frame_take(struct fw_mm *mm, bool want_zero, bool *ret_zero)
 
 fw_pfn frame_take_idle(struct fw_mm *mm)
 {
-	fw_pfn pfn = block_find_single(mm, false);
+	fw_pfn pfn = refused(mm, FW_NEED_FRAME) ?
+			     FW_PFN_NONE : block_find_single(mm, false);
 	bool zero;
 
 	return pfn == FW_PFN_NONE ? pfn : frame_take_this(mm, pfn, &zero);
@@ -328,7 +329,8 @@ fw_pfn frame_take_in(struct fw_mm *mm, struct frame_cluster *c,
 
 fw_pfn frame_take_core(struct fw_mm *mm, enum frame_type type)
 {
-	fw_pfn pfn = block_find_single(mm, true);
+	fw_pfn pfn = refused(mm, FW_NEED_CORE) ? FW_PFN_NONE :
+						 block_find_single(mm, true);
 	bool zero;
 
 	if (pfn == FW_PFN_NONE)

@@ -44,6 +44,17 @@ static inline void journal_log(struct fw_mm *mm, void *target, size_t size)
 		journal_word(mm, word + 8);
 }
 
+/* A test wants this allocation to fail: see fwp_refuse. */
+static inline bool refused(const struct fw_mm *mm, enum fw_need need)
+{
+#ifdef FW_STEP
+	return fwp_refuse(mm, need);
+#else
+	(void)mm, (void)need;
+	return false;
+#endif
+}
+
 /* ---- mm.c: the lock ------------------------------------------------------ */
 
 void mm_lock(struct fw_mm *mm, struct fw_actor *actor);

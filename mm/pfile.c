@@ -271,6 +271,8 @@ unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
 {
 	unsigned i, k, got, tried = 0;
 
+	if (refused(mm, FW_NEED_SLOT))
+		return 0;
 	while ((i = pfile_emptiest(mm, tried)) < FW_MAX_PAGE_FILES) {
 		struct fw_pfile *pf = &mm->pfile[i];
 

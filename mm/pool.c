@@ -79,7 +79,8 @@ void *pool_alloc(struct fw_mm *mm, size_t size)
 {
 	unsigned class = pool_class(size);
 	size_t osize = class_size[class];
-	struct fw_frame *f = pool_slab(mm, class);
+	struct fw_frame *f = refused(mm, FW_NEED_POOL) ? NULL :
+							 pool_slab(mm, class);
 	fw_word *p;
 
 	if (!f)

@@ -62,6 +62,12 @@ WEAK void fwp_step(struct fw_mm *mm)
 	(void)mm;
 }
 
+WEAK bool fwp_refuse(const struct fw_mm *mm, enum fw_need need)
+{
+	(void)mm, (void)need;
+	return false;
+}
+
 WEAK bool fwp_actor_alive(struct fw_mm *mm, uint32_t actor_id)
 {
 	(void)mm, (void)actor_id;

@@ -5,6 +5,7 @@
 #include <mm/region.h>
 
 #define BATCH 64
+#define MOVE_TRIES 4
 
 /* The protection stands in invalid PTEs too; valid ones are made anew. */
 static void page_protect(struct fw_mm *mm, const struct fw_vad *vad,
@@ -283,22 +284,23 @@ static void page_move(struct fw_mm *mm, fw_pte *from, fw_pte *to)
 	FW_SET(mm, *from, 0);
 }
 
-/* A table for the target. Frames were made available before; should others
- * have taken them all, this space's own pages give some back. */
-static fw_pte *move_table(struct fw_mm *mm, struct fw_actor *actor,
-			  struct fw_space *space, fw_vpn vpn)
+/* The tables of the target, for all pages that have one. */
+static bool move_tables(struct fw_mm *mm, struct fw_space *space,
+			struct vrange from, fw_vpn to)
 {
-	fw_pte *to;
+	fw_vpn at = from.start, last;
 
-	while ((to = table_make(mm, space, vpn)) == NULL) {
-		unsigned got;
-
-		mm_unlock(mm);
-		got = trim_space_locked(mm, actor, space, BATCH);
-		FW_ASSERT(got > 0);
-		mm_lock(mm, actor);
+	while (table_next(space, &at, from.end)) {
+		last = (table_end(at) < from.end ? table_end(at) : from.end) -
+		       1;
+		if (!table_make(mm, space, to + (at - from.start)) ||
+		    !table_make(mm, space, to + (last - from.start)))
+			return false;
+		mm_checkpoint(mm);
+		frames_prime(mm, FRAMES_LAST);
+		at = last + 1;
 	}
-	return to;
+	return true;
 }
 
 static void move_pages(struct fw_mm *mm, struct fw_actor *actor,
@@ -322,12 +324,48 @@ static void move_pages(struct fw_mm *mm, struct fw_actor *actor,
 			fw_vpn vpn = to + (at - from.start);
 
 			if (!target || (vpn & (FW_TABLE_ENTRIES - 1)) == 0)
-				target = move_table(mm, actor, space, vpn);
+				target = table_find(space, vpn);
 			page_move(mm, pte, target++);
 		}
 		mm_breathe(mm, actor);
 	}
 	mm_unlock(mm);
+}
+
+/* A region without pages goes; whoever mapped it is not told. */
+static void vad_end(struct fw_mm *mm, struct fw_space *space,
+		    struct fw_vad *vad)
+{
+	struct vrange r = { vad->start, vad->end };
+
+	commit_charge(mm, space, -(int64_t)vad_charge(vad, r.end - r.start));
+	vad_remove(mm, space, vad);
+	if (vad->section)
+		section_put(mm, vad->section);
+	pool_free(mm, vad, sizeof(*vad));
+	mm_checkpoint(mm);
+	table_prune(mm, space, r.start, r.end);
+}
+
+/* The target's region and tables. NULL: frames are short, nothing is made. */
+static struct fw_vad *move_prepare(struct fw_mm *mm, struct fw_actor *actor,
+				   struct fw_space *space, struct fw_vad *vad,
+				   fw_vpn to)
+{
+	struct vrange from = { vad->start, vad->end };
+	struct fw_vad *copy;
+
+	mm_lock(mm, actor);
+	copy = vad_duplicate(mm, space, vad, to);
+	mm_checkpoint(mm);
+	if (copy && !move_tables(mm, space, from, to)) {
+		vad_end(mm, space, copy);
+		copy = NULL;
+	}
+	if (!copy)
+		vad_merge(mm, space, vad);
+	mm_unlock(mm);
+	return copy;
 }
 
 /* Both regions exist while the pages move, each page in one of them. */
@@ -346,21 +384,13 @@ static enum fw_status move_locked(struct fw_mm *mm, struct fw_actor *actor,
 	vad = vad_cut(mm, actor, space, from);
 	if (!vad)
 		return FW_E_NOMEM;
-	mm_lock(mm, actor);
-	copy = vad_duplicate(mm, space, vad, to);
-	mm_unlock(mm);
+	copy = move_prepare(mm, actor, space, vad, to);
 	if (!copy)
 		return FW_E_NOMEM;
 	move_pages(mm, actor, space, from, to);
 	mm_lock(mm, actor);
-	commit_charge(mm, space, -(int64_t)vad_charge(vad, n));
-	vad_remove(mm, space, vad);
-	if (vad->section)
-		section_put(mm, vad->section);
-	pool_free(mm, vad, sizeof(*vad));
-	mm_checkpoint(mm);
+	vad_end(mm, space, vad);
 	vad_merge(mm, space, copy);
-	table_prune(mm, space, from.start, from.end);
 	mm_unlock(mm);
 	return FW_OK;
 }
@@ -369,11 +399,10 @@ enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
 		       struct fw_space *space, fw_addr from, uint64_t len,
 		       fw_addr to)
 {
-	enum fw_status status;
+	enum fw_status status = FW_E_NOMEM;
 	struct vrange r, t;
-	uint32_t trimmed = 0;
-	unsigned round = 0;
 	uint64_t need;
+	unsigned i;
 
 	if (!range_valid(space, from, len, &r) ||
 	    !range_valid(space, to, len, &t) || !range_mappable(space, t))
@@ -381,12 +410,13 @@ enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
 	need = space->table_frames + 8;
 	if (need > (r.end - r.start) / FW_TABLE_ENTRIES + 8)
 		need = (r.end - r.start) / FW_TABLE_ENTRIES + 8;
-	while (frames_available(mm) < need)
-		if (!reclaim(mm, actor, space, (unsigned)need, round++,
-			     &trimmed))
+	/* Others may take what was made available. */
+	for (i = 0; i < MOVE_TRIES && status == FW_E_NOMEM; i++) {
+		if (!fw_make_room(mm, actor, space, need))
 			return FW_E_NOMEM;
-	fw_space_lock(space, actor);
-	status = move_locked(mm, actor, space, r, t.start);
-	fw_space_unlock(space);
+		fw_space_lock(space, actor);
+		status = move_locked(mm, actor, space, r, t.start);
+		fw_space_unlock(space);
+	}
 	return status;
 }

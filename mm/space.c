@@ -15,7 +15,8 @@ static struct fw_space *space_make(struct fw_mm *mm)
 	struct fw_space *s;
 	fw_pfn root;
 
-	if (frames_available(mm) < 2 + FRAMES_EMERGENCY)
+	if (refused(mm, FW_NEED_ROOM) ||
+	    frames_available(mm) < 2 + FRAMES_EMERGENCY)
 		return NULL;
 	s = pool_alloc(mm, space_size(mm));
 	root = frame_take_core(mm, FRAME_TABLE);

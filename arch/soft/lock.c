@@ -101,6 +101,8 @@ void fwp_unlock(struct fw_lock *lock)
 			  __LINE__);
 	held[i] = held[--n_held];
 	lock->owner = 0;
+	if ((void *)lock == (void *)soft_machine()->mm)
+		soft_machine()->granted = false;
 	release(lock, FREE);
 	soft_step();
 }

@@ -260,6 +260,19 @@ void fwp_step(struct fw_mm *mm)
 	soft_step();
 }
 
+bool fwp_refuse(const struct fw_mm *mm, enum fw_need need)
+{
+	struct soft *s = soft_machine();
+
+	(void)mm;
+	if (!s->refuse_hook || s->granted)
+		return false;
+	if (s->refuse_hook(s->refuse_arg, need))
+		return true;
+	s->granted = need == FW_NEED_ROOM;
+	return false;
+}
+
 bool fwp_actor_alive(struct fw_mm *mm, uint32_t actor_id)
 {
 	struct soft *s = soft_machine();

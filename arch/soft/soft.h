@@ -91,6 +91,11 @@ struct soft {
 	void (*step_hook)(void *arg);
 	void *step_arg;
 
+	/* Asked before each allocation (FW_STEP builds): see fwp_refuse. */
+	bool (*refuse_hook)(void *arg, enum fw_need need);
+	void *refuse_arg;
+	bool granted; /* what follows under the mm lock */
+
 	uint64_t ios[SOFT_IOS], io_pages[SOFT_IOS];
 	uint64_t flushes, kicks, asked_trims, views_gone, waits;
 };

@@ -150,6 +150,21 @@ void fwp_thrash(struct fw_mm *mm, unsigned percent);
  * The default does nothing and is inlined away in production builds. */
 void fwp_step(struct fw_mm *mm);
 
+/* A refusal point for tests: asked in builds with FW_STEP before each
+ * allocation, under the mm lock. True: as though there were none to be had.
+ * The default says false; production builds do not ask. */
+enum fw_need {
+	FW_NEED_FRAME,	/* for a page */
+	FW_NEED_CORE,	/* a frame for a table or a slab */
+	FW_NEED_POOL,	/* a record */
+	FW_NEED_SLOT,	/* in a page file */
+	FW_NEED_COMMIT, /* a promise */
+	FW_NEED_ROOM,	/* frames for what follows: once granted, nothing is
+			 * asked until the mm lock is released */
+	FW_NEEDS
+};
+bool fwp_refuse(const struct fw_mm *mm, enum fw_need need);
+
 /* True when the actor's thread exists (stopped ones do). */
 bool fwp_actor_alive(struct fw_mm *mm, uint32_t actor_id);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_inject.c - scenarios in which each I/O fails in turn, and which begin
+ * test_inject.c - scenarios in which each I/O fails in turn, each allocation
+ * (frame, table, record, slot, promise) is refused in turn, and which begin
  * with every small number of frames, so that each allocation is the first
  * that finds none. Each answer is success or the documented status, all
- * records agree afterwards, and what was written before is still there.
+ * records agree afterwards, and what was written before is still there. What
+ * was refused once succeeds the next time.
  */
 #include "machine.h"
 
@@ -19,20 +21,28 @@ static struct rig r;
 static struct fw_section *file, *shared;
 static uint8_t file_data[FILE_PAGES * 4096];
 static bool written[FILE_PAGES]; /* the file's pages, with seed 500 + page */
+static bool certain; /* nothing fails now: all must succeed */
+static uint32_t strict; /* of the next machine */
+
+#define AT r.s->mm, r.cpu->actor, r.cpu->space
 
 /* ---- what happens ------------------------------------------------------- */
 
-static void may_fail(enum fw_status status)
+/* Whether it did not. */
+static bool may_fail(enum fw_status status)
 {
-	ok(status == FW_OK || status == FW_E_NOMEM || status == FW_E_IO, "%s",
-	   fw_status_text(status));
+	ok(status == FW_OK ||
+		   (!certain && (status == FW_E_NOMEM || status == FW_E_IO)),
+	   "%s", fw_status_text(status));
+	return status == FW_OK;
 }
 
 static bool page_put(struct soft_cpu *cpu, fw_addr at, uint64_t seed)
 {
 	if (put_pages(cpu, at, 1, seed))
 		return true;
-	ok(cpu->last.kind == FW_KIND_NOMEM || cpu->last.kind == FW_KIND_IOERR,
+	ok(!certain && (cpu->last.kind == FW_KIND_NOMEM ||
+			cpu->last.kind == FW_KIND_IOERR),
 	   "%s", fw_kind_text(cpu->last.kind));
 	return false;
 }
@@ -43,7 +53,8 @@ static void page_out_and_in(void)
 
 	fw_trim(r.s->mm, r.cpu->actor, r.cpu->space, N);
 	fw_write_modified(r.s->mm, r.s->keeper, 64);
-	may_fail(map_flags(&r, OTHER_AT, 64, RW, FW_VADF_RANDOM));
+	if (!may_fail(map_flags(&r, OTHER_AT, 64, RW, FW_VADF_RANDOM)))
+		return;
 	for (unsigned i = 0; i < 64; i++)
 		page_put(r.cpu, OTHER_AT + i * PAGE, i);
 	for (unsigned i = 0; i < N; i += 3)
@@ -55,11 +66,11 @@ static void page_out_and_in(void)
 static void fork_and_write(void)
 {
 	struct soft_cpu *child = NULL;
-	enum fw_status status = soft_fork(r.cpu, &child);
+	uint64_t copied;
 
-	may_fail(status);
-	if (status != FW_OK)
+	if (!may_fail(soft_fork(r.cpu, &child)))
 		return;
+	may_fail(fw_fork_copy(r.s->mm, child->actor, child->space, &copied));
 	for (unsigned i = 0; i < N; i += 2)
 		page_put(child, PRIVATE_AT + i * PAGE, 9000 + i);
 	soft_cpu_exit(child);
@@ -80,16 +91,21 @@ static void cut_up(void)
 {
 	struct fw_mm *mm = r.s->mm;
 
-	may_fail(map_flags(&r, OTHER_AT, 64, RW, FW_VADF_RANDOM));
+	if (!may_fail(map_flags(&r, OTHER_AT, 64, RW, FW_VADF_RANDOM)))
+		return;
 	for (unsigned i = 0; i < 64; i += 8) {
 		page_put(r.cpu, OTHER_AT + i * PAGE, i);
-		fw_protect(mm, r.cpu->actor, r.cpu->space,
-			   OTHER_AT + i * PAGE, PAGE, FW_PROT_R);
+		may_fail(fw_protect(AT, OTHER_AT + i * PAGE, PAGE,
+				    FW_PROT_R));
 	}
-	fw_move(mm, r.cpu->actor, r.cpu->space, OTHER_AT + 8 * PAGE, PAGE,
-		OTHER_AT * 2);
+	fw_trim(AT, 400);
+	may_fail(fw_move(AT, OTHER_AT + 8 * PAGE, PAGE, OTHER_AT * 2));
+	may_fail(fw_set_flags(AT, OTHER_AT + 3 * PAGE, PAGE, FW_VADF_GUARD,
+			      0));
+	may_fail(fw_set_priority(AT, OTHER_AT + 5 * PAGE, PAGE, 2));
+	may_fail(fw_extend(AT, OTHER_AT + 64 * PAGE, 8 * PAGE));
 	may_fail(fw_unmap(mm, r.cpu->actor, r.cpu->space, OTHER_AT,
-			  64 * PAGE));
+			  72 * PAGE));
 	may_fail(fw_unmap(mm, r.cpu->actor, r.cpu->space, OTHER_AT * 2,
 			  PAGE));
 }
@@ -102,6 +118,7 @@ static void share(void)
 		page_put(r.cpu, SHARED_AT + i * 100 * PAGE, 700 + i);
 	fw_trim(r.s->mm, r.cpu->actor, r.cpu->space, 64);
 	fw_write_modified(r.s->mm, r.s->keeper, 64);
+	ok(other || !certain, "another process");
 	if (!other)
 		return;
 	may_fail(soft_map_view(other, SHARED_AT, 4096, RW, FW_VAD_SECTION,
@@ -110,21 +127,79 @@ static void share(void)
 	soft_cpu_exit(other);
 }
 
-static void (*const scenarios[])(void) = {page_out_and_in, fork_and_write,
-					  write_a_file, cut_up, share};
+/* A section that grows deep, an image, an announcement. */
+static void use_sections(void)
+{
+	static const struct fw_segment segment = {0, 2, 0, 8192, FW_PROT_R, 0,
+						  {0}};
+	const struct fw_section_key key = {7, 7, 7};
+	struct fw_range range = {PRIVATE_AT, 3 * PAGE, FW_ACC_WRITE, 0};
+	struct fw_section *s;
+	uint64_t bytes;
+	unsigned n;
+
+	if (may_fail(fw_section_create(r.s->mm, r.s->keeper, NULL, 64, &s))) {
+		if (may_fail(fw_section_resize(r.s->mm, r.s->keeper, s,
+					       2000)) &&
+		    may_fail(soft_map_view(r.cpu, OTHER_AT, 4, RW,
+					   FW_VAD_PRIVATE_VIEW, s, 1000, 0))) {
+			page_put(r.cpu, OTHER_AT, 1);
+			may_fail(fw_unmap(AT, OTHER_AT, 4 * PAGE));
+		}
+		fw_section_unref(r.s->mm, r.s->keeper, s);
+	}
+	if (may_fail(fw_image_create(r.s->mm, r.s->keeper, &key, &segment, 1,
+				     &s)))
+		fw_section_unref(r.s->mm, r.s->keeper, s);
+	may_fail(fw_announce(AT, &range, 1, &n, &bytes));
+	fw_withdraw(r.cpu->actor);
+}
+
+/* Records of the port's, an actor, a page file. */
+static void make_records(void)
+{
+	void *small = fw_kalloc(r.s->mm, r.s->keeper, 200);
+	void *large = fw_kalloc(r.s->mm, r.s->keeper, 4096);
+	struct fw_actor *actor;
+	enum fw_status status;
+	unsigned n;
+
+	ok(!certain || (small && large), "records");
+	if (small)
+		fw_kfree(r.s->mm, r.s->keeper, small, 200);
+	if (large)
+		fw_kfree(r.s->mm, r.s->keeper, large, 4096);
+	if (may_fail(fw_actor_create(r.s->mm, r.s->keeper, &actor)))
+		fw_actor_destroy(r.s->mm, r.s->keeper, actor);
+	if (!may_fail(fw_page_file_add(r.s->mm, r.s->keeper, 3000, &n)))
+		return;
+	status = fw_page_file_remove(r.s->mm, r.s->keeper, n);
+	if (status == FW_E_LIMIT && !certain) /* what is promised needs it */
+		status = fw_page_file_remove(r.s->mm, r.s->keeper, n);
+	is_u64(status, FW_OK, "a page file goes");
+}
+
+static void (*const scenarios[])(void) = {
+	page_out_and_in, fork_and_write, write_a_file, cut_up,
+	share,		 use_sections,	 make_records};
 #define SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
 /* ---- before and after --------------------------------------------------- */
 
 static void begin(void)
 {
+	struct soft_config config = {.nframes = 400,
+				     .page_files = 1,
+				     .slots = 8192,
+				     .strict = strict};
 	uint64_t cookie;
 
 	for (unsigned i = 0; i < FILE_PAGES; i++) {
 		pattern(file_data + i * PAGE, 100 + i);
 		written[i] = false;
 	}
-	r = rig_start(400, 1, 2048);
+	certain = false;
+	r = rig_start_config(&config);
 	file = soft_file(r.s, file_data, sizeof(file_data), &cookie);
 	must(fw_section_create(r.s->mm, r.s->keeper, NULL, 4096, &shared) ==
 		     FW_OK &&
@@ -211,6 +286,60 @@ TEST(each_io_of_a_scenario_fails, "A22 B03 B05 B34 C77")
 }
 
 /* ---- each allocation in turn -------------------------------------------- */
+
+static unsigned asked[FW_NEEDS], asked_all, refuse_at;
+
+static bool refuse(void *arg, enum fw_need need)
+{
+	(void)arg;
+	asked[need]++;
+	return ++asked_all == refuse_at;
+}
+
+/* Its n-th allocation is refused; n = 0: none. How many there were. */
+static unsigned run_refused(unsigned scenario, unsigned n)
+{
+	begin();
+	asked_all = 0;
+	refuse_at = n;
+	r.s->refuse_hook = refuse;
+	scenarios[scenario]();
+	r.s->refuse_hook = NULL;
+	rig_verify(&r);
+	certain = true;
+	scenarios[scenario]();
+	end();
+	return asked_all;
+}
+
+static void refuse_each(void)
+{
+	for (unsigned i = 0; i < SCENARIOS; i++) {
+		unsigned n, all = run_refused(i, 0);
+
+		for (n = 1; n <= all && !test_failures(); n++)
+			run_refused(i, n);
+		diag("scenario %u: %u allocations", i, all);
+		if (!test_failures())
+			continue;
+		diag("allocation %u", n - 1);
+		return;
+	}
+	for (unsigned i = 0; i < FW_NEEDS; i++)
+		ok(asked[i] > 0, "need %u was asked for", i);
+}
+
+TEST(each_allocation_is_refused, "A22 B03 C63 C78")
+{
+	refuse_each();
+}
+
+TEST(each_allocation_is_refused_under_strict_commit, "A22 C78")
+{
+	strict = 1;
+	refuse_each();
+	strict = 0;
+}
 
 TEST(each_allocation_of_a_scenario_fails, "A22 B03 C63 C78")
 {
