@@ -30,30 +30,6 @@ unsigned plan_block(const struct fw_plan *p, fw_vpn *ret_lo)
 	return (unsigned)(hi - lo);
 }
 
-fw_pte *plan_locate(const struct fw_plan *p, fw_vpn vpn, fw_pte *pte,
-		    bool *ret_proto)
-{
-	const struct fw_vad *vad = p->vad;
-	struct fw_proto *proto;
-	uint64_t page;
-
-	*ret_proto = false;
-	if (pte_is_valid(*pte))
-		return NULL;
-	if (pte_is_pointer(*pte)) {
-		*ret_proto = true;
-		return &pte_pointer(p->mm, *pte)->pte;
-	}
-	if (!pte_asks_region(*pte) || !vad->section)
-		return pte;
-	page = vad->page + (vpn - vad->start);
-	if (page >= vad->section->pages)
-		return NULL;
-	*ret_proto = true;
-	proto = section_proto(p->mm, vad->section, page, false);
-	return proto ? &proto->pte : NULL;
-}
-
 static fw_pfn cluster_base(const fw_pte *first, unsigned stride, bool proto,
 			   unsigned n)
 {
@@ -273,7 +249,7 @@ static bool plan_prepare(struct fw_plan *p)
 	}
 	if (pte_is_pointer(*p->pte))
 		clone_take_back(mm, p->pte);
-	p->loc = plan_locate(p, p->vpn, p->pte, &p->proto);
+	p->loc = page_locate(p->mm, p->vad, p->vpn, p->pte, &p->proto);
 	return true;
 }
 

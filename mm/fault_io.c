@@ -76,7 +76,8 @@ static unsigned slot_pages(const struct fw_plan *p, unsigned want)
 
 	for (n = 1; n < want && p->vpn + n < lo + block; n++) {
 		bool proto;
-		fw_pte *loc = plan_locate(p, p->vpn + n, p->pte + n, &proto);
+		fw_pte *loc = page_locate(p->mm, p->vad, p->vpn + n,
+					  p->pte + n, &proto);
 
 		if (!loc || !pte_has_slot(*loc) ||
 		    pte_file(*loc) != pte_file(first) ||
@@ -110,7 +111,8 @@ enum fw_step fault_read_slot(struct fw_plan *p)
 	/* Taking a frame cannot have changed our pages: they are in slots. */
 	for (i = 0; i < n; i++) {
 		bool proto;
-		fw_pte *loc = plan_locate(p, p->vpn + i, p->pte + i, &proto);
+		fw_pte *loc = page_locate(p->mm, p->vad, p->vpn + i,
+					  p->pte + i, &proto);
 
 		read_prepare(p, loc, proto, p->pfn[i]);
 	}

@@ -28,7 +28,7 @@ static bool ahead_touched(struct fw_plan *p, struct fw_frame *f, fw_vpn vpn)
 static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
 {
 	bool proto, rescued, dirty;
-	fw_pte *loc = plan_locate(p, vpn, pte, &proto);
+	fw_pte *loc = page_locate(p->mm, p->vad, vpn, pte, &proto);
 	struct fw_frame *f;
 	fw_pfn pfn;
 

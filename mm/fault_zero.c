@@ -31,7 +31,7 @@ static bool page_wants_zero(const struct fw_plan *p, fw_vpn vpn)
 {
 	fw_pte *pte = p->pte + ((int64_t)vpn - (int64_t)p->vpn);
 	bool proto;
-	fw_pte *loc = plan_locate(p, vpn, pte, &proto);
+	fw_pte *loc = page_locate(p->mm, p->vad, vpn, pte, &proto);
 
 	return loc && pte_is_zero_demand(*loc);
 }
@@ -99,7 +99,7 @@ static bool window_take(struct fw_plan *p, struct zero_window *w)
 	bool all = true, proto;
 	unsigned i, index;
 
-	loc = plan_locate(p, w->lo, pte, &proto);
+	loc = page_locate(p->mm, p->vad, w->lo, pte, &proto);
 	c = plan_cluster(p, loc, proto, w->lo, &index);
 	for (i = 0; i < w->n; i++) {
 		p->pfn[i] = frame_take_in(p->mm, &c,
@@ -131,7 +131,7 @@ static bool window_map(struct fw_plan *p, fw_vpn vpn, fw_pfn pfn, bool dirty)
 	struct fw_frame *f = frame_at(p->mm, pfn);
 	fw_pte *pte = p->pte + ((int64_t)vpn - (int64_t)p->vpn);
 	bool proto;
-	fw_pte *loc = plan_locate(p, vpn, pte, &proto);
+	fw_pte *loc = page_locate(p->mm, p->vad, vpn, pte, &proto);
 
 	if (!loc || !pte_is_zero_demand(*loc)) {
 		frame_free_zeroed(p->mm, f);

@@ -277,6 +277,11 @@ uint64_t vad_charge(const struct fw_vad *vad, uint64_t pages);
 
 /* The valid PTE of a page of this region. */
 fw_pte page_pte(const struct fw_vad *vad, fw_pfn pfn, bool proto, bool dirty);
+/* The PTE that says where the content of a page that is not valid is: *pte or
+ * a prototype. NULL: it is valid, or the prototype was never made, or it lies
+ * past the end of what is mapped. */
+fw_pte *page_locate(struct fw_mm *mm, const struct fw_vad *vad, fw_vpn vpn,
+		    fw_pte *pte, bool *ret_proto);
 /* Takes away whatever stands in a PTE; the PTE becomes zero. Returns 1 when
  * it was valid. Translations must have been dropped. */
 unsigned page_drop(struct fw_mm *mm, fw_pte *pte);

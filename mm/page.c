@@ -23,6 +23,67 @@ fw_pte page_pte(const struct fw_vad *vad, fw_pfn pfn, bool proto, bool dirty)
 	return pte | PTE_SWW | (dirty ? PTE_W : 0);
 }
 
+fw_pte *page_locate(struct fw_mm *mm, const struct fw_vad *vad, fw_vpn vpn,
+		    fw_pte *pte, bool *ret_proto)
+{
+	struct fw_proto *proto;
+	uint64_t page;
+
+	*ret_proto = false;
+	if (pte_is_valid(*pte))
+		return NULL;
+	if (pte_is_pointer(*pte)) {
+		*ret_proto = true;
+		return &pte_pointer(mm, *pte)->pte;
+	}
+	if (!pte_asks_region(*pte) || !vad->section)
+		return pte;
+	page = vad->page + (vpn - vad->start);
+	if (page >= vad->section->pages)
+		return NULL;
+	*ret_proto = true;
+	proto = section_proto(mm, vad->section, page, false);
+	return proto ? &proto->pte : NULL;
+}
+
+/* Whether a touch of the page would find its content in a frame. */
+static bool page_is_resident(struct fw_mm *mm, struct fw_space *space,
+			     const struct fw_vad *vad, fw_vpn vpn)
+{
+	fw_pte none = 0, *pte = table_find(space, vpn), *loc;
+	bool proto;
+
+	if (pte && pte_is_valid(*pte))
+		return true;
+	loc = page_locate(mm, vad, vpn, pte ? pte : &none, &proto);
+	if (!loc)
+		return false;
+	if (!pte_is_transition(*loc))
+		return pte_is_valid(*loc);
+	return !(frame_at(mm, fw_pte_pfn(*loc))->flags & FRAME_READ);
+}
+
+void fw_resident(struct fw_mm *mm, struct fw_actor *actor,
+		 struct fw_space *space, fw_addr start, uint64_t n,
+		 uint8_t *ret)
+{
+	fw_vpn vpn = vpn_of(start);
+	struct fw_vad *vad = NULL;
+
+	fw_space_lock(space, actor);
+	mm_lock(mm, actor);
+	for (uint64_t i = 0; i < n; i++, vpn++) {
+		if (i % 64 == 63)
+			mm_breathe(mm, actor);
+		if (!vad || vpn >= vad->end)
+			vad = vad_above(space, vpn);
+		ret[i] = vad && vpn >= vad->start &&
+			 page_is_resident(mm, space, vad, vpn);
+	}
+	mm_unlock(mm);
+	fw_space_unlock(space);
+}
+
 void space_resident(struct fw_mm *mm, struct fw_space *space, int64_t delta)
 {
 	if (delta == 0)

@@ -80,10 +80,6 @@ static inline bool plan_writes(const struct fw_plan *p)
  * section for views, in the space otherwise; within the region and one
  * table. *pte of its first page is p->pte - (p->vpn - *lo). */
 unsigned plan_block(const struct fw_plan *p, fw_vpn *ret_lo);
-/* Where the content of a page of the region is; NULL when the PTE is valid or
- * there is no such page. */
-fw_pte *plan_locate(const struct fw_plan *p, fw_vpn vpn, fw_pte *pte,
-		    bool *ret_proto);
 /* The frames around a page, for contiguity. */
 struct frame_cluster plan_cluster(const struct fw_plan *p, fw_pte *loc,
 				  bool proto, fw_vpn vpn, unsigned *ret_index);

@@ -117,15 +117,6 @@ long sys_madvise(struct kthread *t, struct ucontext *uc, const long a[6])
 
 /* ---- mincore ------------------------------------------------------------ */
 
-/* Resident means: touching it needs no read. */
-static bool is_resident(fw_pte pte)
-{
-	const fw_pte transition = 1ull << 11, prototype = 1ull << 10;
-
-	return pte & FW_PTE_VALID ||
-	       ((pte & transition) && !(pte & prototype));
-}
-
 long sys_mincore(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint64_t start = (uint64_t)a[0], len = page_up((uint64_t)a[1]);
@@ -139,13 +130,9 @@ long sys_mincore(struct kthread *t, struct ucontext *uc, const long a[6])
 		return -ENOMEM;
 	while (done < pages) {
 		uint64_t n = pages - done < 1024 ? pages - done : 1024;
-		fw_vpn vpn = (start >> FW_PAGE_SHIFT) + done;
 
-		fw_space_lock(t->p->space, t->actor);
-		for (uint64_t i = 0; i < n; i++)
-			t->scratch[i] = is_resident(
-				fw_pte_read_locked(t->p->space, vpn + i));
-		fw_space_unlock(t->p->space);
+		fw_resident(t->p->space->mm, t->actor, t->p->space,
+			    start + (done << FW_PAGE_SHIFT), n, t->scratch);
 		if (user_write(t, (uint64_t)a[2] + done, t->scratch, n))
 			return -EFAULT;
 		done += n;

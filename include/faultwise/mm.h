@@ -588,6 +588,15 @@ uint64_t fw_copy_out(struct fw_mm *mm, struct fw_actor *actor,
 		     struct fw_space *space, fw_addr to, const void *from,
 		     uint64_t len);
 
+/*
+ * Sets ret[i], for n pages from `start` on, to 1 when touching the page needs
+ * no read because a frame holds its content, whoever brought it there; else
+ * to 0, as for one that nobody touched yet. Takes the space lock and, 64 pages
+ * at a time, the mm lock.
+ */
+void fw_resident(struct fw_mm *mm, struct fw_actor *actor,
+		 struct fw_space *space, fw_addr start, uint64_t n,
+		 uint8_t *ret);
 /* The PTE of a page (0 when there is no table), the frame's number in it
  * where valid. Space lock. */
 fw_pte fw_pte_read_locked(struct fw_space *space, fw_vpn vpn);

@@ -239,6 +239,13 @@ static void residency(void)
 	memset(at(44), 1, 2 * PAGE);
 	SAY(mincore(at(44), 2 * PAGE, v));
 	printf("in core: %d %d\n", v[0] & 1, v[1] & 1);
+	fflush(stdout);
+	if (fork() == 0) {
+		must(!mincore(at(44), 2 * PAGE, v));
+		printf("in a child: %d %d\n", v[0] & 1, v[1] & 1);
+		_exit(0);
+	}
+	wait(NULL);
 	SAY(mincore(at(8), PAGE, v));
 	SAY(mincore(at(44) + 1, PAGE, v));
 	SAY(mlock(at(44), PAGE));

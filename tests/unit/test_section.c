@@ -208,6 +208,50 @@ TEST(a_private_view_sees_the_section_until_it_writes, "B16")
 	rig_end(&r);
 }
 
+/* As the bytes of `want` say: which pages need no read to be touched. */
+static void resident_pages(struct soft_cpu *cpu, fw_addr at, const char *want)
+{
+	uint8_t got[16];
+	unsigned n = (unsigned)strlen(want);
+
+	fw_resident(r.s->mm, cpu->actor, cpu->space, at, n, got);
+	for (unsigned i = 0; i < n; i++)
+		is_u64(got[i], want[i] == '1', "page %u of %s", i, want);
+}
+
+TEST(what_is_resident, "B05 B16 B06")
+{
+	struct fw_section *section;
+	struct soft_cpu *child;
+
+	r = rig_start(1024, 1, 4096);
+	section = anonymous(8);
+	view(BASE, 6, section, 0, FW_VAD_SECTION);
+	view(2 * BASE, 10, section, 0, FW_VAD_PRIVATE_VIEW);
+	drop(section);
+	map_single(&r, 3 * BASE, 4);
+	put_pages(r.cpu, BASE + PAGE, 1, 1);
+	put_pages(r.cpu, BASE + 4 * PAGE, 1, 1);
+	put_pages(r.cpu, 3 * BASE, 2, 1);
+	resident_pages(r.cpu, BASE, "01001000");
+	/* Whoever brought it there; nothing past the end. */
+	resident_pages(r.cpu, 2 * BASE, "010010000000");
+	must(soft_fork(r.cpu, &child) == FW_OK, "fork");
+	resident_pages(child, 3 * BASE, "1100");
+	/* Trimmed pages are here until somebody takes the frame. */
+	trim_all(&r, r.cpu);
+	trim_all(&r, child);
+	resident_pages(child, 3 * BASE, "1100");
+	write_all(&r);
+	flush_standby(&r);
+	resident_pages(child, 3 * BASE, "0000");
+	touch(r.cpu, 3 * BASE + PAGE, FW_ACC_READ);
+	resident_pages(child, 3 * BASE, "0100");
+	resident_pages(r.cpu, BASE, "000000");
+	soft_cpu_exit(child);
+	rig_end(&r);
+}
+
 TEST(an_untouched_page_is_written_privately, "B12 B16")
 {
 	struct fw_section *section;

@@ -13,7 +13,6 @@
 #include "arch/host/kernel/trap.h"
 
 #define PTES 512u
-#define PTE_PRESENT 1ull
 #define POPULATE_MIN 3 /* pages; see map_frames() */
 
 static unsigned pte_prot(fw_pte pte)
@@ -83,7 +82,7 @@ static bool each_table(struct fw_space *space, fw_vpn from, fw_vpn to,
 		for (shift = 27; shift; shift -= 9) {
 			fw_pte entry = table[vpn >> shift & (PTES - 1)];
 
-			if (!(entry & PTE_PRESENT))
+			if (!(entry & FW_PTE_VALID))
 				break;
 			table = next_level(mm, entry);
 		}
