@@ -35,14 +35,12 @@ static void lists_init(struct fw_mm *mm)
 		mm->pool_head[i] = FW_PFN_NONE;
 }
 
-/* An undone word must not hold the PTE of another stripe; the lists of some
- * policies are not a stripe's own. */
+/* The lists of some policies are not a stripe's own. */
 static bool stripes_valid(const struct fw_mm_config *config)
 {
 	uint32_t n = config->stripes;
 
 	return n <= 1 || (n <= FW_STRIPES_MAX && (n & (n - 1)) == 0 &&
-			  sizeof(fw_pte) == sizeof(fw_word) &&
 			  config->policy == FW_POLICY_NT);
 }
 

@@ -167,9 +167,8 @@ struct fw_mm_config {
 			  * Linux does by default. See mm/commit.c */
 	uint32_t stripes; /* of each space lock: 2 to 16 where threads of a
 			   * space fault in parallel and neighbours need not
-			   * lie in neighbouring frames; 0 or 1 elsewhere,
-			   * with 2-level tables, and with policies other
-			   * than FW_POLICY_NT */
+			   * lie in neighbouring frames; 0 or 1 elsewhere
+			   * and with policies other than FW_POLICY_NT */
 };
 
 /* Which pages leave memory first; mm/policy.c says how each decides. */

@@ -32,7 +32,7 @@ static void model_run(void)
 				     .slots = 4096,
 				     .policy = rnd(FW_POLICIES)};
 
-	if (config.policy == FW_POLICY_NT && sizeof(fw_pte) == 8)
+	if (config.policy == FW_POLICY_NT)
 		config.stripes = 1u << rnd(4);
 	model_source_pause(true);
 	model_start_on(&config, 1);

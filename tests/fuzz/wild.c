@@ -418,7 +418,7 @@ static uint64_t wild_start(void)
 				     .policy = rnd(FW_POLICIES)};
 	struct fw_totals t;
 
-	if (config.policy == FW_POLICY_NT && sizeof(fw_pte) == 8)
+	if (config.policy == FW_POLICY_NT)
 		config.stripes = 1u << rnd(4);
 	if (rnd(4) == 0)
 		config.page_frames = 80;

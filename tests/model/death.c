@@ -22,7 +22,7 @@ TEST(death_in_demand_zero, "B12")
  * where the stock is filled. */
 TEST(death_in_demand_zero_in_stripes, "B12")
 {
-	rig_stripes = sizeof(fw_pte) == 8 ? 4 : 0;
+	rig_stripes = 4;
 	die_everywhere(&(struct scenario){map_more, write_new, 0, 0, NULL});
 	rig_stripes = 0;
 }
@@ -130,7 +130,7 @@ TEST(death_in_trim, "B46")
 
 TEST(death_in_trim_in_stripes, "B46")
 {
-	rig_stripes = sizeof(fw_pte) == 8 ? 4 : 0;
+	rig_stripes = 4;
 	die_everywhere(&(struct scenario){NULL, trim, 0, 0, NULL});
 	rig_stripes = 0;
 }

@@ -661,7 +661,7 @@ void model_start(uint64_t seed, uint32_t nframes)
 		.nframes = nframes,
 		.page_files = 2,
 		.slots = 16384,
-		.stripes = sizeof(fw_pte) == 8 && seed % 2 == 0 ? 8 : 0}, seed);
+		.stripes = seed % 2 == 0 ? 8 : 0}, seed);
 }
 
 void model_start_on(const struct soft_config *config, uint64_t seed)

@@ -193,7 +193,7 @@ TEST(guards_where_faults_run_in_parallel, "B13 B14 B15")
 {
 	const fw_addr top = 2 * BASE + 16 * PAGE;
 
-	rig_stripes = sizeof(fw_pte) == 8 ? 8 : 0;
+	rig_stripes = 8;
 	r = rig_start(4096, 1, 4096);
 	rig_stripes = 0;
 	map_single(&r, BASE, 64);

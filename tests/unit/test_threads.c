@@ -190,6 +190,6 @@ TEST(threads_and_spaces, "A17 A18 B42 B45 B46 C77")
 
 TEST(threads_and_spaces_in_stripes, "A17 A18 B12 B42 B46")
 {
-	rig_stripes = sizeof(fw_pte) == 8 ? 8 : 0;
+	rig_stripes = 8;
 	threads_and_spaces();
 }
