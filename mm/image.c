@@ -91,6 +91,7 @@ static bool segments_valid(const struct fw_segment *seg, unsigned n)
 		return false;
 	for (i = 0; i < n; end = seg[i].page + seg[i].pages, i++)
 		if (seg[i].page < end || seg[i].pages == 0 ||
+		    seg[i].page >= (uint64_t)1 << 44 ||
 		    seg[i].page + seg[i].pages >= (uint64_t)1 << 44 ||
 		    seg[i].pages >= (uint64_t)1 << 44 ||
 		    segment_backed(&seg[i]) > seg[i].pages || seg[i].prot > 7)
