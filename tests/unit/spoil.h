@@ -6,22 +6,9 @@
 #ifndef FAULTWISE_TESTS_SPOIL_H
 #define FAULTWISE_TESTS_SPOIL_H
 
-#include "machine.h"
+#include "kernel_rig.h"
 
 #include "mm/mm.h"
-
-#if FW_LEVELS == 4
-#define SYSTEM UINT64_C(0xffff800000000000)
-#define SPAN (UINT64_C(1) << 39)
-#define SESSION (SYSTEM + SPAN)
-#define USER_TOP 0
-#else
-#define SYSTEM UINT64_C(0xc0000000)
-#define SPAN (UINT64_C(1) << 30)
-#define SESSION UINT64_C(0x80000000)
-#define USER_TOP (SESSION >> FW_PAGE_SHIFT)
-#endif
-#define POOL (SYSTEM + SPAN / 2)
 
 /* Pages of one region, by what became of them. */
 #define VALID BASE		       /* written */
