@@ -34,4 +34,9 @@ void absurd_access(struct soft_cpu *cpu);
  * input is used up. */
 void wild_run(void);
 
+/* Its kernel half (kernel.c), if it has one. */
+void kernel_start(void);
+void kernel_op(struct soft_cpu *cpu);
+void kernel_end(void);
+
 #endif

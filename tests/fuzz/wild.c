@@ -397,7 +397,8 @@ static void wild_op(struct soft_cpu *cpu)
 		wild_touch, wild_touch, wild_change, wild_change, wild_copy,
 		wild_fork, wild_exit, wild_limits, wild_background,
 		wild_background, wild_page_file, wild_section, wild_file,
-		wild_pieces, wild_trouble, wild_image, absurd_access};
+		wild_pieces, wild_trouble, wild_image, absurd_access,
+		kernel_op, kernel_op};
 
 	ops[rnd(sizeof(ops) / sizeof(*ops))](cpu);
 }
@@ -433,6 +434,7 @@ static uint64_t wild_start(void)
 		must(fw_section_create(soft->mm, soft->keeper, NULL,
 				       8u << i, &shared[i]) == FW_OK,
 		     "a section");
+	kernel_start();
 	cpus[0] = soft_cpu_create(soft, NULL);
 	must(cpus[0], "a process");
 	retired = 0;
@@ -451,6 +453,7 @@ static void wild_end(uint64_t in_use)
 			soft_cpu_exit(cpus[i]);
 		cpus[i] = NULL;
 	}
+	kernel_end();
 	for (unsigned i = 0; i < PIECES; i++) {
 		if (pieces[i])
 			fw_kfree(mm, soft->keeper, pieces[i], piece_size[i]);
