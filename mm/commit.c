@@ -59,6 +59,17 @@ bool commit_allows(const struct fw_mm *mm, uint64_t pages, uint32_t flags)
 	return (flags & FW_VADF_NORESERVE) || pages <= commit_limit(mm);
 }
 
+/* Whether what is promised has a home without so many slots. */
+bool commit_without(const struct fw_mm *mm, uint64_t slots)
+{
+	uint64_t need = mm->committed + commit_overhead(mm, mm->committed);
+
+	if (!mm->strict)
+		return true;
+	return !refused(mm, FW_NEED_COMMIT) &&
+	       need + slots <= commit_limit(mm);
+}
+
 uint32_t commit_flags(const struct fw_mm *mm, uint32_t flags, unsigned prot)
 {
 	if (!mm->strict || (flags & FW_VADF_KERNEL))

@@ -390,6 +390,7 @@ bool pfile_full(const struct fw_mm *mm);
 uint64_t commit_limit(const struct fw_mm *mm);
 /* Whether so many pages more may be promised. */
 bool commit_allows(const struct fw_mm *mm, uint64_t pages, uint32_t flags);
+bool commit_without(const struct fw_mm *mm, uint64_t slots);
 /* The flags of a region of this protection: whether it is charged. */
 uint32_t commit_flags(const struct fw_mm *mm, uint32_t flags, unsigned prot);
 void commit_charge(struct fw_mm *mm, struct fw_space *space, int64_t pages);

@@ -152,8 +152,7 @@ enum fw_status fw_page_file_remove(struct fw_mm *mm, struct fw_actor *actor,
 	if (file < mm->n_pfiles && mm->pfile[file].slots > 0) {
 		pf = &mm->pfile[file];
 		status = pf->used > 0 ? FW_E_BUSY : FW_OK;
-		/* What was promised must still have a home. */
-		if (mm->strict && !commit_allows(mm, pf->slots, 0))
+		if (!commit_without(mm, pf->slots))
 			status = FW_E_LIMIT;
 		if (status == FW_OK)
 			pfile_end(mm, pf);

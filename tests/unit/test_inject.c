@@ -171,7 +171,8 @@ static void make_records(void)
 		fw_kfree(r.s->mm, r.s->keeper, large, 4096);
 	if (may_fail(fw_actor_create(r.s->mm, r.s->keeper, &actor)))
 		fw_actor_destroy(r.s->mm, r.s->keeper, actor);
-	if (!may_fail(fw_page_file_add(r.s->mm, r.s->keeper, 3000, &n)))
+	/* So large that nobody could ever promise all of it. */
+	if (!may_fail(fw_page_file_add(r.s->mm, r.s->keeper, 100000, &n)))
 		return;
 	status = fw_page_file_remove(r.s->mm, r.s->keeper, n);
 	if (status == FW_E_LIMIT && !certain) /* what is promised needs it */
