@@ -150,30 +150,35 @@ static unsigned time_out(void)
 	return mask;
 }
 
+static char discrepancy[120]; /* the first */
+
 static void report(void *arg, const char *line)
 {
 	(void)arg;
 	if (tracing)
 		printf("# verify: %s\n", line);
-	if (!*run.failure)
-		snprintf(run.failure, sizeof(run.failure), "verify: %s", line);
+	if (!*discrepancy)
+		snprintf(discrepancy, sizeof(discrepancy), "%s", line);
 }
 
-/* At a switch: what is consistent must be so between any two sections. */
-static void verify_here(void)
+void verify(const char *when)
 {
-	unsigned self = current;
-	unsigned errors;
+	unsigned errors, self = current;
 
-	if (scene->stripes > 1 || !port_quiet())
-		return;
+	*discrepancy = '\0';
 	current = JUDGE;
 	errors = fw_verify(w->s->mm, w->judge, report, NULL);
 	current = self;
-	run.verified++;
 	if (errors > 0)
-		give_up("%u discrepancies (%.200s)", errors,
-			*run.failure ? run.failure : "?");
+		give_up("%u discrepancies %s: %s", errors, when, discrepancy);
+}
+
+/* At a switch: what is consistent must be so between any two sections. Up to
+ * the last choice all is as in another schedule, which was looked at. */
+static void verify_here(void)
+{
+	if (planned == plan->n && scene->stripes <= 1 && port_quiet())
+		verify("at a switch");
 }
 
 static void trace(unsigned n, const void *what)
@@ -296,7 +301,7 @@ bool run_schedule(const struct scenario *s, const struct schedule *schedule,
 	plan = schedule;
 	planned = 0;
 	tracing = trace_it;
-	run.n = run.timeouts = run.verified = 0;
+	run.n = run.timeouts = 0;
 	run.failure[0] = '\0';
 	port_reset();
 	for (unsigned i = 0; i < s->actors; i++)

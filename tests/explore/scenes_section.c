@@ -95,6 +95,35 @@ static void file_dirty(void)
 	push_out(w->cpu[0]);
 }
 
+/* Views of the second space and our reference are gone: the last view, and
+ * with it the section, goes while its page is read. */
+static void file_last_view(void)
+{
+	file_of(FW_VAD_SECTION);
+	fw_unmap(w->s->mm, w->cpu[1]->actor, w->cpu[1]->space, BASE,
+		 PAGES * PAGE);
+	fw_section_unref(w->s->mm, w->s->keeper, w->section);
+	w->section = NULL;
+}
+
+static void file_last_dirty(void)
+{
+	file_last_view();
+	put(w->cpu[0], PAGE_AT(0), 6);
+	push_out(w->cpu[0]);
+}
+
+/* CPU 1 has the view instead. */
+static void file_last_exit(void)
+{
+	file_last_dirty();
+	soft_cpu_free(w->cpu[2]);
+	w->cpu[2] = w->cpu[1];
+	w->cpu[1] = w->cpu[0];
+	w->cpu[0] = w->cpu[2];
+	w->cpu[2] = NULL;
+}
+
 static void file_read_fails(void)
 {
 	file_of(FW_VAD_SECTION);
@@ -241,6 +270,14 @@ static void each_its_own(void)
 	}
 }
 
+static void six_in_the_file(void)
+{
+	while (fw_write_mapped(w->s->mm, w->s->keeper, 16))
+		;
+	want(*(uint64_t *)(void *)w->s->files[0].data == 6,
+	     "the file has not got it");
+}
+
 /* ---- a section of the page file --------------------------------------- */
 
 SCENARIOS(share_collide, "B42 B45", .actors = 2, .setup = shared_out,
@@ -286,3 +323,12 @@ SCENARIO(file_two_writers, "B34", .actors = 3, .setup = file_dirty,
 	 .finish = seven_everywhere)
 SCENARIO(file_hold, "B34", .actors = 2, .setup = file_dirty,
 	 .run = {hold_file, write_file}, .finish = seven_everywhere)
+
+/* ---- the last view ---------------------------------------------------- */
+
+SCENARIO(last_unmap, "B42 C48", .actors = 3, .setup = file_last_view,
+	 .run = {read_or_gone, unmap, write_file})
+SCENARIO(last_write, "B34 C48", .actors = 2, .setup = file_last_dirty,
+	 .run = {unmap, write_file}, .finish = six_in_the_file)
+SCENARIO(last_exit, "B34 C48", .actors = 2, .setup = file_last_exit,
+	 .run = {write_file, exit_now}, .finish = six_in_the_file)

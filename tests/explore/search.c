@@ -13,7 +13,8 @@
 
 #define PREEMPTIONS 2
 #define NONE UINT32_MAX
-#define QUICK 600u /* schedules of a scenario, unless all are asked for */
+/* Schedules of a scenario, unless all are asked for. */
+#define QUICK (FW_LEVELS == 4 ? 1000u : 200u)
 
 /* A schedule: that of `parent`, then this choice. */
 struct item {

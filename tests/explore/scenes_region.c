@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scenes_region.c - regions that change, and memory that is short: protect,
+ * move, announced pages, frames that must be zeroed first, no frames at all.
+ */
+#include "explore.h"
+
+#include "mm/mm.h"
+
+#define MOVED (BASE + 64 * PAGE)
+#define FRAMES_ALL 256
+
+/* ---- what the actors do ----------------------------------------------- */
+
+static void write_in_order(struct soft_cpu *me)
+{
+	put(me, PAGE_AT(0), 7);
+	put(me, PAGE_AT(1), 7);
+}
+
+/* Who sees the second write sees the first; and what was seen once stays. */
+static void read_in_order(struct soft_cpu *me)
+{
+	uint64_t before = get(me, PAGE_AT(0));
+	uint64_t second = get(me, PAGE_AT(1));
+	uint64_t first = get(me, PAGE_AT(0));
+
+	want(first == 7 || (first == value_of(0) && second != 7 && before != 7),
+	     "reads %#llx, %#llx, %#llx", (unsigned long long)before,
+	     (unsigned long long)second, (unsigned long long)first);
+}
+
+static void protect(struct soft_cpu *me)
+{
+	uint64_t before;
+
+	want(fw_protect(w->s->mm, me->actor, me->space, BASE, PAGES * PAGE,
+			FW_PROT_R) == FW_OK,
+	     "protect fails");
+	before = get(me, PAGE_AT(0));
+	want(try_put(me, PAGE_AT(0), 9) == FW_KIND_ACCERR,
+	     "a write to what is read-only");
+	want_value(me, PAGE_AT(0), before);
+	w->note[1] = before;
+}
+
+static void write_if_allowed(struct soft_cpu *me)
+{
+	enum fw_kind kind = try_put(me, PAGE_AT(0), 7);
+
+	want(kind == DONE || kind == FW_KIND_ACCERR, "a write fails");
+	w->note[0] = kind == DONE;
+}
+
+static void move(struct soft_cpu *me)
+{
+	want(fw_move(w->s->mm, me->actor, me->space, BASE, PAGES * PAGE,
+		     MOVED) == FW_OK,
+	     "move fails");
+	want(try_put(me, PAGE_AT(0), 9) == FW_KIND_MAPERR,
+	     "a write to where it was");
+	w->note[1] = get(me, MOVED);
+}
+
+static void write_or_moved(struct soft_cpu *me)
+{
+	enum fw_kind kind = try_put(me, PAGE_AT(0), 7);
+
+	want(kind == DONE || kind == FW_KIND_MAPERR, "a write fails");
+	if (kind == FW_KIND_MAPERR) {
+		want_value(me, MOVED, value_of(0));
+		put(me, MOVED, 7);
+	}
+}
+
+/* As a call that is given a buffer: what is announced stays where it is until
+ * it is withdrawn, and is written to by its frame. */
+static void call_writes(struct soft_cpu *me)
+{
+	struct fw_range range = {
+		.start = PAGE_AT(0), .len = 8, .access = FW_ACC_WRITE};
+	struct fw_mm *mm = w->s->mm;
+	unsigned n;
+	uint64_t bytes;
+	fw_pte pte;
+
+	want(fw_announce(mm, me->actor, me->space, &range, 1, &n, &bytes) ==
+		     FW_OK,
+	     "announce fails");
+	pte = soft_pte(me, PAGE_AT(0));
+	want(pte_is_valid(pte) && (pte & PTE_W), "it was not announced");
+	point(AT_IO, NULL, true);
+	want(fw_pte_pfn(soft_pte(me, PAGE_AT(0))) == fw_pte_pfn(pte) &&
+		     (soft_pte(me, PAGE_AT(0)) & PTE_V),
+	     "an announced page has left");
+	*(uint64_t *)frame_data(mm, fw_pte_pfn(pte)) = 7;
+	fw_withdraw(me->actor);
+	want_value(me, PAGE_AT(0), 7);
+}
+
+static void fork_and_look(struct soft_cpu *me)
+{
+	uint64_t got;
+
+	want(soft_fork(me, &w->cpu[3]) == FW_OK, "fork fails");
+	got = get(w->cpu[3], PAGE_AT(0));
+	want(got == value_of(0) || got == 7, "reads %#llx",
+	     (unsigned long long)got);
+	put(w->cpu[3], PAGE_AT(0), 0xc0);
+}
+
+static void write_own(struct soft_cpu *me)
+{
+	fw_addr at = PAGE_AT(3) + 8 * running();
+
+	put(me, at, 0xbeef + running());
+	want_value(me, at, 0xbeef + running());
+}
+
+static void write_eight(struct soft_cpu *me)
+{
+	put(me, PAGE_AT(0), 8);
+	want_value(me, PAGE_AT(0), 8);
+}
+
+static void zero_frames(struct soft_cpu *me)
+{
+	fw_zero_frames(w->s->mm, me->actor, 8);
+}
+
+static void use_two(struct soft_cpu *me)
+{
+	fw_addr at = BASE + (64 + 32 * running()) * PAGE;
+
+	put(me, at, 1 + running());
+	put(me, at + PAGE, 3 + running());
+	want_value(me, at, 1 + running());
+}
+
+/* ---- where they begin ------------------------------------------------- */
+
+static void three_cpus(void)
+{
+	add_cpu(0, 0);
+	add_cpu(1, 0);
+	add_cpu(2, 0);
+	map_at(w->cpu[0], BASE, FW_VADF_RANDOM);
+	fill(w->cpu[0], 2);
+}
+
+static void is_out(void)
+{
+	three_cpus();
+	page_out(w->cpu[0]);
+}
+
+static void is_modified(void)
+{
+	three_cpus();
+	push_out(w->cpu[0]);
+}
+
+/* CPUs 0 and 2 in the parent, 1 in the child. */
+static void forked(void)
+{
+	add_cpu(0, 0);
+	map_at(w->cpu[0], BASE, FW_VADF_RANDOM);
+	fill(w->cpu[0], 2);
+	want(soft_fork(w->cpu[0], &w->cpu[1]) == FW_OK, "fork fails");
+	add_cpu(2, 0);
+}
+
+/* What is free has been used, and must be zeroed when it is needed. */
+static void spoil_zeroed(void)
+{
+	struct fw_mm *mm = w->s->mm;
+	fw_pfn pfn[FRAMES_ALL];
+	unsigned n = 0;
+	bool zero;
+
+	mm_lock(mm, w->s->keeper);
+	while (mm->count[FRAME_ZEROED] > 0) {
+		pfn[n++] = frame_take(mm, true, &zero);
+		mm_checkpoint(mm);
+	}
+	while (n > 0) {
+		memset(frame_data(mm, pfn[--n]), 0xee, PAGE);
+		frame_free(mm, frame_at(mm, pfn[n]));
+		mm_checkpoint(mm);
+	}
+	mm_unlock(mm);
+}
+
+static void none_zeroed(void)
+{
+	three_cpus();
+	spoil_zeroed();
+}
+
+static void shared_none_zeroed(void)
+{
+	struct fw_map_request rq = {.start = BASE,
+				    .len = PAGES * PAGE,
+				    .kind = FW_VAD_SECTION,
+				    .prot = RW,
+				    .max_prot = 7,
+				    .flags = FW_VADF_RANDOM};
+
+	add_cpu(0, 0);
+	add_cpu(1, 1);
+	add_cpu(2, 0);
+	want(fw_section_create(w->s->mm, w->s->keeper, NULL, PAGES,
+			       &w->section) == FW_OK,
+	     "no section");
+	rq.section = w->section;
+	for (unsigned i = 0; i < 2; i++)
+		want(fw_map(w->s->mm, w->cpu[i]->actor, w->cpu[i]->space,
+			    &rq) == FW_OK,
+		     "no view");
+	put(w->cpu[0], PAGE_AT(0), 1);
+	put(w->cpu[1], PAGE_AT(1), 1);
+	spoil_zeroed();
+}
+
+/* Whatever is free belongs to a third space, locked; two others have a few
+ * pages, which may go. */
+static void frames_short(void)
+{
+	struct fw_map_request rq = {.start = BASE + 64 * PAGE,
+				    .len = 40 * PAGE,
+				    .prot = RW,
+				    .max_prot = 7,
+				    .flags = FW_VADF_RANDOM};
+	struct fw_totals t;
+
+	for (unsigned i = 0; i < 3; i++) {
+		add_cpu(i, i);
+		map_at(w->cpu[i], BASE, FW_VADF_RANDOM);
+		if (i == 2) {
+			rq.flags |= FW_VADF_LOCKED;
+			rq.len = 230 * PAGE;
+		}
+		want(fw_map(w->s->mm, w->cpu[i]->actor, w->cpu[i]->space,
+			    &rq) == FW_OK,
+		     "no map");
+		put(w->cpu[i], rq.start + 39 * PAGE, 1);
+		fill(w->cpu[i], PAGES);
+	}
+	for (unsigned i = 0;; i++) {
+		fw_totals(w->s->mm, w->s->keeper, &t);
+		if (t.zeroed + t.free + t.standby <= FRAMES_EMERGENCY + 2)
+			break;
+		put(w->cpu[2], rq.start + i * PAGE, 1);
+	}
+}
+
+/* ---- what must be there in the end ------------------------------------ */
+
+static void in_and_out(struct soft_cpu *cpu, fw_addr at, uint64_t value)
+{
+	for (unsigned twice = 0; twice < 2; twice++) {
+		want_value(cpu, at, value);
+		page_out(cpu);
+	}
+}
+
+static void both_seven(void)
+{
+	in_and_out(w->cpu[0], PAGE_AT(0), 7);
+	in_and_out(w->cpu[0], PAGE_AT(1), 7);
+}
+
+static void seven_and_eight(void)
+{
+	in_and_out(w->cpu[0], PAGE_AT(0), 7);
+	in_and_out(w->cpu[1], PAGE_AT(0), 8);
+}
+
+static void as_it_was_written(void)
+{
+	uint64_t value = w->note[0] ? 7 : value_of(0);
+
+	want(w->note[1] == value, "another value under protection");
+	in_and_out(w->cpu[0], PAGE_AT(0), value);
+}
+
+static void seven_there(void)
+{
+	in_and_out(w->cpu[0], MOVED, 7);
+	in_and_out(w->cpu[0], MOVED + PAGE, value_of(1));
+}
+
+static void seven_here(void)
+{
+	in_and_out(w->cpu[0], PAGE_AT(0), 7);
+	in_and_out(w->cpu[0], PAGE_AT(1), value_of(1));
+}
+
+static void own_words(void)
+{
+	want_value(w->cpu[0], PAGE_AT(3), 0xbeef);
+	want_value(w->cpu[1], PAGE_AT(3) + 8, 0xbeef + 1);
+	want_value(w->cpu[0], PAGE_AT(3) + 64, 0);
+}
+
+static void all_used(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		fw_addr at = BASE + (64 + 32 * i) * PAGE;
+
+		want_value(w->cpu[i], at, 1 + i);
+		want_value(w->cpu[i], at + PAGE, 3 + i);
+		for (unsigned k = 0; k < PAGES; k++)
+			want_value(w->cpu[i], PAGE_AT(k), value_of(k));
+	}
+}
+
+/* ---- the order of writes ---------------------------------------------- */
+
+SCENARIOS(order_trim, "A18", .actors = 3, .setup = three_cpus,
+	  .run = {write_in_order, read_in_order, trim_and_reuse},
+	  .finish = both_seven)
+SCENARIO(order_out, "A18 B42", .actors = 2, .setup = is_out,
+	 .run = {write_in_order, read_in_order}, .finish = both_seven)
+SCENARIO(order_cow, "A17 A18", .actors = 3, .setup = forked,
+	 .run = {write_in_order, write_eight, read_in_order},
+	 .finish = seven_and_eight)
+
+/* ---- regions ---------------------------------------------------------- */
+
+SCENARIOS(protect_write, "A18", .actors = 2, .setup = three_cpus,
+	  .run = {write_if_allowed, protect}, .finish = as_it_was_written)
+SCENARIO(protect_out, "A18 B42", .actors = 2, .setup = is_out,
+	 .run = {write_if_allowed, protect}, .finish = as_it_was_written)
+SCENARIO(protect_trim, "A18", .actors = 3, .setup = three_cpus,
+	 .run = {write_if_allowed, protect, trim_and_reuse},
+	 .finish = as_it_was_written)
+SCENARIOS(move_write, "A18", .actors = 2, .setup = three_cpus,
+	  .run = {write_or_moved, move}, .finish = seven_there)
+SCENARIO(move_out, "A18 B42", .actors = 2, .setup = is_out,
+	 .run = {write_or_moved, move}, .finish = seven_there)
+SCENARIO(move_writer, "B34", .actors = 3, .setup = is_modified,
+	 .run = {write_or_moved, move, write_and_reuse}, .finish = seven_there)
+
+/* ---- announced pages -------------------------------------------------- */
+
+SCENARIOS(announce_trim, "B34", .actors = 2, .setup = three_cpus,
+	  .run = {call_writes, trim_and_reuse}, .finish = seven_here)
+SCENARIO(announce_out, "B34 B42", .actors = 3, .setup = is_modified,
+	 .run = {call_writes, trim_and_reuse, write_and_reuse},
+	 .finish = seven_here)
+SCENARIOS(announce_fork, "C77", .actors = 2, .setup = three_cpus,
+	  .run = {call_writes, fork_and_look}, .finish = seven_here)
+
+/* ---- frames ----------------------------------------------------------- */
+
+SCENARIO(zero_shared, "B45", .actors = 2, .setup = shared_none_zeroed,
+	 .run = {write_own, write_own}, .finish = own_words)
+SCENARIO(zero_shared_unmap, "B45 C48", .actors = 3, .setup = shared_none_zeroed,
+	 .run = {zero_frames, write_own, unmap})
+SCENARIOS(zero_thread, "B12", .actors = 2, .setup = none_zeroed,
+	  .run = {write_own, zero_frames})
+SCENARIO(short_touch, "B34", .actors = 2, .setup = frames_short,
+	 .run = {use_two, use_two}, .finish = all_used)
