@@ -23,7 +23,7 @@
 static inline struct rig kernel_rig(struct soft_config config)
 {
 	struct fw_system_config kernel = {SYSTEM, SPAN, SESSION, SPAN};
-	struct rig r = {NULL};
+	struct rig r = {.s = NULL};
 	struct fw_totals t;
 
 	config.user_top = USER_TOP;

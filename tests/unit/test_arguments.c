@@ -192,9 +192,10 @@ TEST(each_word_of_a_key_counts, "C45")
 
 	start();
 	for (unsigned i = 0; i < 300; i++) {
-		struct fw_section_key key = {1, 1, 1};
+		struct fw_section_key key = {i % 3 == 0 ? 100 + i : 1,
+					     i % 3 == 1 ? 100 + i : 1,
+					     i % 3 == 2 ? 100 + i : 1};
 
-		(&key.dev)[i % 3] = 100 + i;
 		must(fw_section_create(KEEPER, &key, 4, &made[i]) == FW_OK,
 		     "a section");
 		for (unsigned k = 0; k < i; k++)
