@@ -320,6 +320,8 @@ void space_join(struct fw_mm *mm, struct fw_space *s,
 		struct fw_space *session);
 /* Of one that ends. */
 void space_unshare_kernel(struct fw_mm *mm, struct fw_space *s);
+/* What the port has put into the root goes. */
+void root_clear_port(struct fw_mm *mm, struct fw_space *s);
 /* Whose tables a process's root names there; NULL: its own. */
 struct fw_space *root_owner(const struct fw_space *s, unsigned index);
 /* What verify.c is to find of the pool. */

@@ -109,12 +109,12 @@ static void space_destroy(struct fw_mm *mm, struct fw_actor *actor,
 		stripes_drain(mm, actor, space);
 		fw_space_unlock(space);
 	}
-	range_drop(mm, actor, space, space->low,
-		   space->kind ? space->user_top : mm->kernel_low, false);
+	range_drop(mm, actor, space, space->low, space->user_top, false);
 	space_drop_vads(mm, actor, space);
 	mm_lock(mm, actor);
 	table_prune_all(mm, space);
 	space_unshare_kernel(mm, space);
+	root_clear_port(mm, space);
 	FW_ASSERT(fw_space_resident(space) == 0 && space->table_frames == 1);
 	if (space->prev)
 		FW_SET(mm, space->prev->next, space->next);

@@ -110,6 +110,18 @@ void space_unshare_kernel(struct fw_mm *mm, struct fw_space *s)
 	FW_SET(mm, s->session, NULL);
 }
 
+void root_clear_port(struct fw_mm *mm, struct fw_space *s)
+{
+	fw_pte *root = frame_data(mm, s->root);
+	unsigned i = root_index(s->user_top + root_span() - 1);
+
+	if (s->kind != FW_SPACE_PROCESS)
+		return;
+	for (; i < FW_TABLE_ENTRIES; i++)
+		if (root[i] != 0)
+			FW_SET(mm, root[i], 0);
+}
+
 struct fw_space *root_owner(const struct fw_space *s, unsigned index)
 {
 	const struct fw_mm *mm = s->mm;

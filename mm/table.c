@@ -6,6 +6,9 @@
  * no region is left in what it spans.
  *
  * All tables but the root of PAE (4 entries) have FW_TABLE_ENTRIES.
+ *
+ * What a process's root has at and above user_top is the kernel half's
+ * (system.c) or the port's: nobody in here looks at it.
  */
 #include <mm/mm.h>
 
@@ -121,8 +124,8 @@ void table_prune(struct fw_mm *mm, struct fw_space *space, fw_vpn start,
 	struct prune p = { mm, space, start, end, 0, FW_VPN_END,
 			   space->kind != FW_SPACE_PROCESS };
 
-	if (!p.keep && p.end > mm->kernel_low)
-		p.end = mm->kernel_low;
+	if (!p.keep && p.end > space->user_top)
+		p.end = space->user_top;
 	below = vad_above(space, 0);
 	if (above) {
 		p.high = above->start;
@@ -141,7 +144,7 @@ void table_prune_all(struct fw_mm *mm, struct fw_space *space)
 	struct prune p = { mm, space, 0, FW_VPN_END, 0, FW_VPN_END, false };
 
 	if (space->kind == FW_SPACE_PROCESS)
-		p.end = mm->kernel_low;
+		p.end = space->user_top;
 	prune_level(&p, space->root, FW_LEVELS, 0);
 }
 

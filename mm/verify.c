@@ -180,6 +180,12 @@ static void root_shared(struct verify *v, fw_pte entry, unsigned index)
 	expect(v, "kernel half of a process", entry, root[index]);
 }
 
+/* Nobody's that the core knows: the port's own kernel. */
+static bool root_is_port(const struct fw_space *space, fw_vpn vpn)
+{
+	return space->kind == FW_SPACE_PROCESS && vpn >= space->user_top;
+}
+
 static void table_visit(struct verify *v, fw_pfn table, unsigned level,
 			fw_vpn base)
 {
@@ -199,7 +205,8 @@ static void table_visit(struct verify *v, fw_pfn table, unsigned level,
 			root_shared(v, e[i], i);
 			continue;
 		}
-		if (e[i] == 0)
+		if (e[i] == 0 ||
+		    (level == FW_LEVELS && root_is_port(v->space, vpn)))
 			continue;
 		if (level == 1)
 			pte_visit(v, vpn, &e[i]);

@@ -243,6 +243,12 @@ void fw_actor_each(struct fw_mm *mm, struct fw_actor *by,
 
 /* ---- spaces ----------------------------------------------------------- */
 
+/*
+ * Entries of the new root (space->root) that lie wholly at or above user_top
+ * are zero, but for those of the kernel half (below). The port may fill them
+ * with what its own kernel needs in each space; the core neither reads nor
+ * changes them, nor are they a forked child's.
+ */
 enum fw_status fw_space_create(struct fw_mm *mm, struct fw_actor *actor,
 			       struct fw_space **ret_space);
 /*

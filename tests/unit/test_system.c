@@ -470,3 +470,68 @@ TEST(the_pool_is_used_up, "A22 C62")
 	is_u64(n, 128, "pieces of the last page");
 	finish();
 }
+
+/* ---- the port's own entries ---------------------------------------------- */
+
+/* Below them nothing but users: with 32 bits, the lower GiB. */
+#define PORT_TOP (WIDE ? SOFT_USER_TOP : (fw_vpn)1 << (30 - FW_PAGE_SHIFT))
+#define PORT_ENTRY ((fw_pte)0x7ffff0e3) /* a large page, in no frame of ours */
+
+static fw_pte *port_entry(const struct fw_space *space)
+{
+	fw_pte *root = fw_frame_data(space->mm, space->root);
+
+	return root + (WIDE ? 400 : FW_LEVELS == 3 ? 1 : 0x100);
+}
+
+static void port_start(bool system)
+{
+	struct soft_config config = {.nframes = 2048,
+				     .page_files = 1,
+				     .slots = 8192,
+				     .user_top = PORT_TOP};
+	struct fw_system_config kernel = {SYSTEM, SPAN, 0, 0};
+	struct fw_totals t;
+
+	r = (struct rig){.s = soft_create(&config)};
+	t = totals(&r);
+	r.in_use = frames_in_use(&t) - t.pool;
+	if (system)
+		is_u64(fw_system_create(r.s->mm, r.s->keeper, &kernel), FW_OK,
+		       "system");
+	r.cpu = soft_cpu_create(r.s, NULL);
+	*port_entry(r.cpu->space) = PORT_ENTRY;
+}
+
+/* A life of a process and its child, up to the last page below user_top. */
+static void port_lives(void)
+{
+	const fw_addr high = (PORT_TOP - 8) << FW_PAGE_SHIFT;
+	struct soft_cpu *child;
+
+	is_u64(soft_map(r.cpu, high, 8, RW), FW_OK, "map");
+	ok(soft_write(r.cpu, high, "x", 1), "write");
+	is_u64(soft_fork(r.cpu, &child), FW_OK, "fork");
+	is_u64(*port_entry(child->space), 0, "not the child's");
+	*port_entry(child->space) = PORT_ENTRY;
+	ok(soft_write(child, high, "y", 1), "copy on write");
+	rig_verify(&r);
+	is_u64(fw_unmap(r.s->mm, r.cpu->actor, r.cpu->space, high, 8 * PAGE),
+	       FW_OK, "unmap");
+	soft_cpu_exit(child);
+	is_u64(*port_entry(r.cpu->space), PORT_ENTRY, "still there");
+	rig_verify(&r);
+}
+
+TEST(what_the_port_has_in_the_root_is_its_own, "A19 C25 C26")
+{
+	port_start(false);
+	port_lives();
+	rig_end(&r);
+	port_start(true);
+	port_lives();
+	soft_cpu_exit(r.cpu);
+	is_u64(fw_system_destroy(r.s->mm, r.s->keeper), FW_OK, "the end");
+	r.cpu = soft_cpu_create(r.s, NULL);
+	rig_end(&r);
+}
