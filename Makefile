@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A thin front for Meson: each goal first sees to it that the tools are here.
 .PHONY: all demo check check-all bench soak bootstrap bootstrap-all lint \
-	behaviours coverage format clean
+	behaviours coverage format clean ring0
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 
@@ -35,6 +35,10 @@ check: bootstrap-all
 
 check-all: bootstrap-all
 	@tools/check --all
+
+# The same core in ring 0 of a small kernel, under QEMU
+ring0: bootstrap-all all
+	@tests/suites/ring0
 
 soak: bootstrap-all
 	@tools/check --soak
