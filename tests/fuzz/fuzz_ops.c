@@ -15,6 +15,8 @@
 
 #define MOST_OPS 300
 
+fw_addr fuzz_top;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 bool __wrap_fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner);
 
@@ -34,6 +36,7 @@ static void model_run(void)
 
 	if (config.policy == FW_POLICY_NT)
 		config.stripes = 1u << rnd(4);
+	fuzz_top = SOFT_USER_TOP << FW_PAGE_SHIFT;
 	model_source_pause(true);
 	model_start_on(&config, 1);
 	model_source_pause(false);

@@ -7,15 +7,23 @@
 
 #define PIECES 12
 #define POOL_PAGES 64
+/* With 2 levels each 4 MiB cost a frame. */
+#define SPANS (FW_LEVELS == 2 ? UINT64_C(16) << 22 : SPAN)
+#define POOL_AT (SYSTEM + SPANS / 2)
 
 static struct fw_space *session; /* NULL: there is no kernel half */
 static fw_addr piece[PIECES];
 
 #define AS_KEEPER soft->mm, soft->keeper
 
+fw_vpn kernel_user_top(void)
+{
+	return USER_TOP;
+}
+
 void kernel_start(void)
 {
-	struct fw_system_config config = {SYSTEM, SPAN, SESSION, SPAN};
+	struct fw_system_config config = {SYSTEM, SPANS, SESSION, SPANS};
 
 	session = NULL;
 	memset(piece, 0, sizeof(piece));
@@ -24,7 +32,7 @@ void kernel_start(void)
 	must(fw_system_create(AS_KEEPER, &config) == FW_OK &&
 		     fw_session_create(AS_KEEPER, &session) == FW_OK,
 	     "a kernel half");
-	must(fw_pool_create(AS_KEEPER, POOL, POOL_PAGES) == FW_OK, "a pool");
+	must(fw_pool_create(AS_KEEPER, POOL_AT, POOL_PAGES) == FW_OK, "a pool");
 }
 
 void kernel_end(void)
@@ -40,7 +48,7 @@ static void pool_op(struct soft_cpu *cpu)
 {
 	unsigned i = rnd(PIECES);
 	uint64_t size = rnd(8) ? 1 + rnd(9000) : fuzz_word();
-	fw_addr wrong = POOL + rnd(1 << 20);
+	fw_addr wrong = POOL_AT + rnd(1 << 20);
 	uint8_t byte = 1;
 
 	if (piece[i]) {
@@ -52,8 +60,8 @@ static void pool_op(struct soft_cpu *cpu)
 	}
 	among(fw_pool_alloc(soft->mm, cpu->actor, size, &piece[i]),
 	      ONE(FW_OK) | ONE(FW_E_NOMEM) | ONE(FW_E_INVAL));
-	ok(!piece[i] || (piece[i] >= POOL &&
-			 piece[i] + size <= POOL + POOL_PAGES * PAGE),
+	ok(!piece[i] || (piece[i] >= POOL_AT &&
+			 piece[i] + size <= POOL_AT + POOL_PAGES * PAGE),
 	   "a piece lies in the pool");
 	for (i = 0; i < PIECES; i++)
 		if (piece[i] == wrong)

@@ -10,11 +10,13 @@
 #include "model/model.h"
 
 #define FUZZ_PAGE FW_PAGE_SIZE
-#define FUZZ_TOP (SOFT_USER_TOP << FW_PAGE_SHIFT)
+#define FUZZ_TOP fuzz_top
 /* Where most of the wild regions lie: across the end of a table. */
 #define FUZZ_WINDOW (UINT64_C(0x40000000) - 24 * FUZZ_PAGE)
 #define VERIFY_OPS 48 /* operations between two looks at all records */
 #define RW_PROT (FW_PROT_R | FW_PROT_W)
+
+extern fw_addr fuzz_top; /* where users' addresses end in this machine */
 
 /* One of the statuses of a mask: ONE(FW_OK) | ONE(FW_E_INVAL). */
 #define ONE(status) (1u << (status))
@@ -35,6 +37,7 @@ void absurd_access(struct soft_cpu *cpu);
 void wild_run(void);
 
 /* Its kernel half (kernel.c), if it has one. */
+fw_vpn kernel_user_top(void); /* what user_top it wants; 0: any */
 void kernel_start(void);
 void kernel_op(struct soft_cpu *cpu);
 void kernel_end(void);

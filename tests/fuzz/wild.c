@@ -46,7 +46,7 @@ static struct soft_cpu *any_cpu(void)
 /* Where things begin or end. */
 static fw_addr any_edge(void)
 {
-	static const fw_addr edges[] = {
+	const fw_addr edges[] = {
 		0, 0x1000, 1 << 22, 1 << 30, 1u << 31, FUZZ_WINDOW,
 		UINT64_C(1) << 32, FUZZ_TOP, FW_VPN_END << FW_PAGE_SHIFT,
 		UINT64_C(1) << 39, UINT64_C(1) << 47, -(UINT64_C(1) << 47)};
@@ -416,6 +416,7 @@ static uint64_t wild_start(void)
 				     .page_files = rnd(4),
 				     .slots = 2 + rnd(300),
 				     .strict = rnd(2),
+				     .user_top = kernel_user_top(),
 				     .policy = rnd(FW_POLICIES)};
 	struct fw_totals t;
 
@@ -424,6 +425,7 @@ static uint64_t wild_start(void)
 	if (rnd(4) == 0)
 		config.page_frames = 80;
 	soft = soft_create(&config);
+	fuzz_top = soft->mm->user_top << FW_PAGE_SHIFT;
 	fw_totals(soft->mm, soft->keeper, &t);
 	memset(file_data, 0x42, sizeof(file_data));
 	files[0] = soft_file(soft, file_data[0], sizeof(file_data[0]),
