@@ -133,9 +133,17 @@ TEST(sparse_and_huge, "B44")
 /* In steps that count what is there, not what there could be. */
 TEST(the_largest_shrinks_at_once, "B44 C75")
 {
-	struct fw_section *section;
+	const struct fw_section_key key = {5, 5, 5};
+	struct fw_section *section, *large;
 
 	r = rig_start(1024, 1, 4096);
+	must(fw_section_create(r.s->mm, r.s->keeper, &key,
+			       (UINT64_C(1) << 44) - 1, &large) == FW_OK,
+	     "a large file");
+	is_u64(fw_section_flush(r.s->mm, r.s->keeper, large, 0,
+				UINT64_C(1) << 44),
+	       FW_OK, "flushed");
+	drop(large);
 	section = anonymous(16);
 	view(BASE, 16, section, 0, FW_VAD_SECTION);
 	view(BASE * 2, 1, section, UINT64_C(1) << 42, FW_VAD_SECTION);

@@ -175,6 +175,8 @@ TEST(hold_refuses_what_no_file_is_behind, "B41")
 	       FW_E_INVAL, "private");
 	is_u64(fw_hold(r.s->mm, r.cpu->actor, r.cpu->space, 9 * BASE, PAGE),
 	       FW_E_INVAL, "nothing");
+	is_u64(fw_hold(r.s->mm, r.cpu->actor, r.cpu->space, 0 - PAGE, PAGE - 1),
+	       FW_E_INVAL, "the last page, which is no user's");
 	is_u64(fw_hold(r.s->mm, r.cpu->actor, r.cpu->space, BASE, 0),
 	       FW_E_INVAL, "no page");
 	is_u64(fw_protect(r.s->mm, r.cpu->actor, r.cpu->space, BASE, PAGE,
