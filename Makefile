@@ -51,7 +51,8 @@ bench: all
 	@tools/bench
 
 # Branches of mm/ and mmu/ that their own tests take
-coverage: bootstrap-all
+coverage:
+	@tools/bootstrap coverage
 	@tools/coverage
 
 # clang-tidy and cppcheck over all of our C
