@@ -50,7 +50,7 @@ struct scenario {
 	void (*setup)(void); /* on the machine, once */
 	void (*run[ACTORS])(struct soft_cpu *me);
 	void (*finish)(void); /* when all have ended; may be NULL */
-	uint32_t stripes;
+	uint32_t stripes, policy;
 	bool fine; /* each journalled store is a point as well */
 	/* Something is wrong, and must be found with so many preemptions. */
 	bool broken;

@@ -124,8 +124,7 @@ void fwp_unlock(struct fw_lock *lock)
 	h->lock[i] = h->lock[--h->n];
 	lock->owner = 0;
 	lock->word = 0;
-	if (h->n == 0 || scene->fine)
-		point(AT_UNLOCK, lock, false);
+	point(AT_UNLOCK, lock, false);
 }
 
 /* Nobody dies here. */

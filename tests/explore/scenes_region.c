@@ -109,6 +109,11 @@ static void fork_and_look(struct soft_cpu *me)
 	put(w->cpu[3], PAGE_AT(0), 0xc0);
 }
 
+static void just_fork(struct soft_cpu *me)
+{
+	want(soft_fork(me, &w->cpu[3]) == FW_OK, "fork fails");
+}
+
 static void write_own(struct soft_cpu *me)
 {
 	fw_addr at = PAGE_AT(3) + 8 * running();
@@ -135,6 +140,30 @@ static void use_two(struct soft_cpu *me)
 	put(me, at, 1 + running());
 	put(me, at + PAGE, 3 + running());
 	want_value(me, at, 1 + running());
+}
+
+/* The kernel's copies, page by page under the space lock. */
+static void copy_out(struct soft_cpu *me)
+{
+	const uint64_t seven[2] = {7, 7};
+
+	want(fw_copy_out(w->s->mm, me->actor, me->space, PAGE_AT(1) - 8, seven,
+			 16) == 16,
+	     "a copy ends early");
+	put(me, PAGE_AT(0), 7);
+}
+
+static void copy_in(struct soft_cpu *me)
+{
+	uint64_t got[2];
+
+	want(fw_copy_in(w->s->mm, me->actor, me->space, got, PAGE_AT(1) - 8,
+			16) == 16,
+	     "a copy ends early");
+	want((got[0] == 0 || got[0] == 7) &&
+		     (got[1] == value_of(1) || got[1] == 7),
+	     "copies %#llx and %#llx", (unsigned long long)got[0],
+	     (unsigned long long)got[1]);
 }
 
 /* ---- where they begin ------------------------------------------------- */
@@ -351,6 +380,30 @@ SCENARIO(announce_out, "B34 B42", .actors = 3, .setup = is_modified,
 	 .finish = seven_here)
 SCENARIOS(announce_fork, "C77", .actors = 2, .setup = three_cpus,
 	  .run = {call_writes, fork_and_look}, .finish = seven_here)
+
+/* ---- copies by the kernel --------------------------------------------- */
+
+SCENARIOS(copy_trim, "A18 B34", .actors = 2, .setup = three_cpus,
+	  .run = {copy_out, trim_and_reuse}, .finish = both_seven)
+SCENARIO(copy_both, "B42", .actors = 2, .setup = is_out,
+	 .run = {copy_out, copy_in}, .finish = both_seven)
+SCENARIO(copy_fork, "C77", .actors = 3, .setup = three_cpus,
+	 .run = {copy_out, just_fork, copy_in}, .finish = both_seven)
+
+/* ---- a policy with a list of what is resident -------------------------- */
+
+SCENARIO(clock_trim, "B07 B34", .actors = 3, .setup = is_modified,
+	 .policy = FW_POLICY_CLOCK,
+	 .run = {write_in_order, trim_and_reuse, write_and_reuse},
+	 .finish = both_seven)
+SCENARIO(clock_fork, "C77", .actors = 3, .setup = three_cpus,
+	 .policy = FW_POLICY_CLOCK,
+	 .run = {write_in_order, trim_and_reuse, just_fork},
+	 .finish = both_seven)
+SCENARIO(clock_cow, "A17", .actors = 3, .setup = forked,
+	 .policy = FW_POLICY_CLOCK,
+	 .run = {write_in_order, write_eight, trim_and_reuse},
+	 .finish = seven_and_eight)
 
 /* ---- frames ----------------------------------------------------------- */
 

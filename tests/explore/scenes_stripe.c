@@ -119,6 +119,15 @@ static void fork_and_look(struct soft_cpu *me)
 	want_value(w->cpu[CHILD], BASE, value_of(0));
 }
 
+/* Whatever the touch will take, or has taken. */
+static void retire_stock(struct soft_cpu *me)
+{
+	fw_pfn base = stock_base(me->space->stripe[0].stock[0]);
+
+	for (unsigned i = 0; i < FW_BLOCK_PAGES; i++)
+		fw_frame_retire(w->s->mm, me->actor, base + i);
+}
+
 /* ---- what must be there in the end ------------------------------------ */
 
 static void both_there(void)
@@ -155,6 +164,20 @@ static void here(void)
 	}
 }
 
+/* None is forgotten, whoever had it. */
+static void all_retired(void)
+{
+	struct fw_totals t;
+
+	here();
+	fw_unmap(w->s->mm, w->cpu[0]->actor, w->cpu[0]->space, BASE,
+		 PAGES * PAGE);
+	trim(w->cpu[0]);
+	fw_totals(w->s->mm, w->s->keeper, &t);
+	want(t.bad == FW_BLOCK_PAGES, "%llu of 16 frames are out of use",
+	     (unsigned long long)t.bad);
+}
+
 static void written(void)
 {
 	for (unsigned twice = 0; twice < 2; twice++) {
@@ -176,6 +199,9 @@ SCENARIO(stripe_fork, "B12 C77", .stripes = 2, .actors = 2, .fine = true,
 	 .finish = parent_and_child)
 SCENARIO(stripe_trim, "B12", .stripes = 2, .actors = 2, .fine = true,
 	 .setup = stocked, .run = {touch_here, trim_and_reuse}, .finish = here)
+SCENARIO(stripe_retire, "B12", .stripes = 2, .actors = 2, .fine = true,
+	 .setup = stocked, .run = {touch_here, retire_stock},
+	 .finish = all_retired)
 SCENARIO(stripe_exit, "B12 C48", .stripes = 2, .actors = 2, .fine = true,
 	 .setup = stocked_and_another, .run = {touch_here, exit_now},
 	 .finish = here)

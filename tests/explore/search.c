@@ -32,6 +32,7 @@ static struct queue {
 	uint64_t tried, seen;
 } queues[PREEMPTIONS + 1];
 static uint64_t seed;
+static uint64_t timeouts;
 static unsigned reached; /* preemptions of what is tried now */
 
 static void *grow(void *p, size_t *max, size_t size)
@@ -129,6 +130,7 @@ static void clear(void)
 	for (unsigned i = 0; i <= PREEMPTIONS; i++)
 		queues[i].n = queues[i].tried = queues[i].seen = 0;
 	n_items = 0;
+	timeouts = 0;
 	seed = UINT64_C(0x9e3779b97f4a7c15);
 }
 
@@ -148,6 +150,7 @@ static bool try_queue(const struct scenario *s, unsigned cost, uint64_t most)
 			tell(s->name, &schedule);
 			return false;
 		}
+		timeouts += run.timeouts > 0;
 		branch(item, &schedule, cost);
 	}
 	return true;
@@ -191,6 +194,9 @@ static void summary(const struct scenario *s, uint64_t began, bool good)
 	if (good && left)
 		diag("%s: %llu known schedules not tried", s->name,
 		     (unsigned long long)left);
+	if (timeouts)
+		diag("%s: in %llu of them a wait for frames timed out", s->name,
+		     (unsigned long long)timeouts);
 }
 
 static bool search(const struct scenario *s)

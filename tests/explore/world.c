@@ -108,7 +108,8 @@ void world_build(const struct scenario *s)
 	struct soft_config config = {.nframes = FRAMES,
 				     .page_files = 1,
 				     .slots = SLOTS,
-				     .stripes = s->stripes};
+				     .stripes = s->stripes,
+				     .policy = s->policy};
 	struct fw_totals t;
 
 	scene = s;
