@@ -166,6 +166,34 @@ static void copy_in(struct soft_cpu *me)
 	     (unsigned long long)got[1]);
 }
 
+/* The first access to a guard page is told so, one of all; then it is an
+ * ordinary page. */
+static void touch_guard(struct soft_cpu *me)
+{
+	enum fw_kind kind = try_put(me, PAGE_AT(1) + 8 * running(), 7);
+
+	want(kind == DONE || kind == FW_KIND_GUARD, "a write fails");
+	w->note[running()] = kind == FW_KIND_GUARD;
+	if (kind == FW_KIND_GUARD)
+		put(me, PAGE_AT(1) + 8 * running(), 7);
+	want_value(me, PAGE_AT(1) + 8 * running(), 7);
+}
+
+static void touch_stack(struct soft_cpu *me)
+{
+	put(me, PAGE_AT(PAGES - 2) + 8 * running(), 7);
+	put(me, PAGE_AT(PAGES - 3) + 8 * running(), 7);
+	want_value(me, PAGE_AT(PAGES - 2) + 8 * running(), 7);
+}
+
+/* The frame of the first page goes out of use when it can. */
+static void retire_first(struct soft_cpu *me)
+{
+	want(fw_frame_retire(w->s->mm, me->actor, (fw_pfn)w->note[2]) ==
+		     FW_E_BUSY,
+	     "nothing is in it");
+}
+
 /* ---- where they begin ------------------------------------------------- */
 
 static void three_cpus(void)
@@ -187,6 +215,49 @@ static void is_modified(void)
 {
 	three_cpus();
 	push_out(w->cpu[0]);
+}
+
+static void guarded(void)
+{
+	add_cpu(0, 0);
+	add_cpu(1, 0);
+	add_cpu(2, 0);
+	map_at(w->cpu[0], BASE, FW_VADF_RANDOM | FW_VADF_GUARD);
+}
+
+static void stack(void)
+{
+	add_cpu(0, 0);
+	add_cpu(1, 0);
+	add_cpu(2, 0);
+	map_at(w->cpu[0], BASE, FW_VADF_STACK | FW_VADF_GUARD);
+	put(w->cpu[0], PAGE_AT(PAGES - 1), 7);
+}
+
+static void retiring(void)
+{
+	three_cpus();
+	w->note[2] = fw_pte_pfn(soft_pte(w->cpu[0], PAGE_AT(0)));
+}
+
+/* As many pages resident as may be. */
+static void limited(void)
+{
+	struct fw_map_request rq = {.start = BASE + 64 * PAGE,
+				    .len = 128 * PAGE,
+				    .prot = RW,
+				    .max_prot = 7,
+				    .flags = FW_VADF_RANDOM};
+	struct soft_cpu *cpu;
+
+	three_cpus();
+	cpu = w->cpu[0];
+	want(fw_map(w->s->mm, cpu->actor, cpu->space, &rq) == FW_OK, "no map");
+	want(fw_space_set_limits(w->s->mm, cpu->actor, cpu->space, 0,
+				 FW_WS_MAX_LEAST, FW_WS_MAX_HARD) == FW_OK,
+	     "no limit");
+	for (unsigned i = 0; i < FW_WS_MAX_LEAST; i++)
+		put(cpu, BASE + (64 + 127 - i) * PAGE, i);
 }
 
 /* CPUs 0 and 2 in the parent, 1 in the child. */
@@ -344,6 +415,46 @@ static void all_used(void)
 	}
 }
 
+static void told_once(void)
+{
+	uint64_t told = w->note[0] + w->note[1] + w->note[2];
+
+	want(told == 1, "%llu were told of the guard page",
+	     (unsigned long long)told);
+	want_value(w->cpu[0], PAGE_AT(1), 7);
+	want(try_put(w->cpu[0], PAGE_AT(2), 7) == FW_KIND_GUARD,
+	     "the next one guards no more");
+}
+
+static void stack_there(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		want_value(w->cpu[0], PAGE_AT(PAGES - 2) + 8 * i, 7);
+		want_value(w->cpu[0], PAGE_AT(PAGES - 3) + 8 * i, 7);
+	}
+}
+
+static void seven_and_retired(void)
+{
+	struct fw_totals t;
+
+	in_and_out(w->cpu[0], PAGE_AT(0), 7);
+	fw_totals(w->s->mm, w->s->keeper, &t);
+	want(t.bad == 1, "the frame is still in use");
+	in_and_out(w->cpu[0], PAGE_AT(1), value_of(1));
+}
+
+static void within_limit(void)
+{
+	uint64_t resident = fw_space_resident(w->cpu[0]->space);
+
+	/* Each of two may have come in when the other had. */
+	want(resident <= FW_WS_MAX_LEAST + FW_BLOCK_PAGES, "%llu resident",
+	     (unsigned long long)resident);
+	for (unsigned i = 0; i < 2; i++)
+		want_value(w->cpu[i], BASE + (64 + 32 * i) * PAGE, 1 + i);
+}
+
 /* ---- the order of writes ---------------------------------------------- */
 
 SCENARIOS(order_trim, "A18", .actors = 3, .setup = three_cpus,
@@ -370,6 +481,13 @@ SCENARIO(move_out, "A18 B42", .actors = 2, .setup = is_out,
 	 .run = {write_or_moved, move}, .finish = seven_there)
 SCENARIO(move_writer, "B34", .actors = 3, .setup = is_modified,
 	 .run = {write_or_moved, move, write_and_reuse}, .finish = seven_there)
+
+SCENARIOS(guard, "B03", .actors = 2, .setup = guarded,
+	  .run = {touch_guard, touch_guard}, .finish = told_once)
+SCENARIO(guard_three, "B03", .actors = 3, .setup = guarded,
+	 .run = {touch_guard, touch_guard, trim}, .finish = told_once)
+SCENARIOS(guard_stack, "B03", .actors = 2, .setup = stack,
+	  .run = {touch_stack, touch_stack}, .finish = stack_there)
 
 /* ---- announced pages -------------------------------------------------- */
 
@@ -415,3 +533,8 @@ SCENARIOS(zero_thread, "B12", .actors = 2, .setup = none_zeroed,
 	  .run = {write_own, zero_frames})
 SCENARIO(short_touch, "B34", .actors = 2, .setup = frames_short,
 	 .run = {use_two, use_two}, .finish = all_used)
+SCENARIO(retire_trim, "B34", .actors = 3, .setup = retiring,
+	 .run = {write_first, trim_and_reuse, retire_first},
+	 .finish = seven_and_retired)
+SCENARIOS(limit_touch, "B34", .actors = 2, .setup = limited,
+	  .run = {use_two, use_two}, .finish = within_limit)

@@ -9,6 +9,7 @@
 #include "mm/stripe.h"
 
 #define CHILD 3
+#define GUARDED (BASE + 2 * PAGES * PAGE) /* of the stripe of BASE */
 #define TABLE_BYTES ((fw_addr)FW_TABLE_ENTRIES * PAGE)
 
 /* A region whose pages belong to another stripe than those at BASE. */
@@ -49,6 +50,13 @@ static void stocked_and_another(void)
 	add_cpu(1, 1);
 	map_at(w->cpu[1], BASE, FW_VADF_RANDOM);
 	put(w->cpu[1], BASE, value_of(0));
+}
+
+static void stocked_and_guarded(void)
+{
+	stocked();
+	map_at(w->cpu[0], GUARDED, FW_VADF_RANDOM | FW_VADF_GUARD);
+	map_at(w->cpu[0], w->note[0] + 2 * PAGES * PAGE, FW_VADF_RANDOM);
 }
 
 static fw_addr there(void)
@@ -119,6 +127,21 @@ static void fork_and_look(struct soft_cpu *me)
 	want_value(w->cpu[CHILD], BASE, value_of(0));
 }
 
+/* Changes the tree of regions. */
+static void touch_guard(struct soft_cpu *me)
+{
+	want(try_put(me, GUARDED + 3 * PAGE, 7) == FW_KIND_GUARD,
+	     "the page is not guarded");
+	put(me, GUARDED + 3 * PAGE, 7);
+}
+
+/* In a region that the stripe does not remember: it is looked for. */
+static void touch_another(struct soft_cpu *me)
+{
+	put(me, there() + 2 * PAGES * PAGE, 8);
+	put(me, there() + PAGE, 8);
+}
+
 /* Whatever the touch will take, or has taken. */
 static void retire_stock(struct soft_cpu *me)
 {
@@ -136,6 +159,13 @@ static void both_there(void)
 	want_value(w->cpu[0], there() + PAGE, 8);
 	want_value(w->cpu[0], BASE, value_of(0));
 	want_value(w->cpu[0], there(), value_of(0));
+}
+
+static void there_only(void)
+{
+	want_value(w->cpu[0], there() + PAGE, 8);
+	want_value(w->cpu[0], GUARDED + 3 * PAGE, 7);
+	want_value(w->cpu[0], BASE, value_of(0));
 }
 
 static void second_there(void)
@@ -199,6 +229,9 @@ SCENARIO(stripe_fork, "B12 C77", .stripes = 2, .actors = 2, .fine = true,
 	 .finish = parent_and_child)
 SCENARIO(stripe_trim, "B12", .stripes = 2, .actors = 2, .fine = true,
 	 .setup = stocked, .run = {touch_here, trim_and_reuse}, .finish = here)
+SCENARIO(stripe_guard, "B12 B03", .stripes = 2, .actors = 2, .fine = true,
+	 .setup = stocked_and_guarded, .run = {touch_guard, touch_another},
+	 .finish = there_only)
 SCENARIO(stripe_retire, "B12", .stripes = 2, .actors = 2, .fine = true,
 	 .setup = stocked, .run = {touch_here, retire_stock},
 	 .finish = all_retired)

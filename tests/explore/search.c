@@ -14,7 +14,7 @@
 #define PREEMPTIONS 2
 #define NONE UINT32_MAX
 /* Schedules of a scenario, unless all are asked for. */
-#define QUICK (FW_LEVELS == 4 ? 1000u : 200u)
+#define QUICK (FW_LEVELS == 4 ? 700u : 200u)
 
 /* A schedule: that of `parent`, then this choice. */
 struct item {
