@@ -3,7 +3,10 @@
  * each of them whether the kernel's records are right. */
 #include "tests/ring0/rt.h"
 
-static const char *const programs[] = {"/demand"};
+static const char *const programs[] = {
+	"/demand", "/rights", "/restart", "/copies",
+	"/forks",  "/halves", "/bugs",	"/swap",
+};
 
 static void run(uint32_t i)
 {
