@@ -85,6 +85,16 @@ static void fork_and_exit(struct soft_cpu *me)
 	w->cpu[CHILD] = NULL;
 }
 
+/* The child's pages become its own before it runs. */
+static void copy_child(struct soft_cpu *me)
+{
+	uint64_t copied;
+
+	want(fw_fork_copy(w->s->mm, me->actor, w->cpu[1]->space, &copied) ==
+		     FW_OK,
+	     "no copies");
+}
+
 /* ---- where they begin ------------------------------------------------- */
 
 static void three_of_one(void)
@@ -272,6 +282,14 @@ SCENARIO(cow_writer, "A17 B34", .actors = 3, .setup = forked_and_modified,
 SCENARIO(cow_fork, "A17 C77", .actors = 3, .setup = forked,
 	 .run = {write_first, write_eight, just_fork},
 	 .finish = seven_and_eight)
+
+/* Nobody runs in the child meanwhile. */
+SCENARIO(cow_copy, "A17", .actors = 3, .setup = forked,
+	 .run = {write_first, copy_child, trim_and_reuse},
+	 .finish = seven_and_old)
+SCENARIO(cow_copy_out, "A17 B42", .actors = 3, .setup = forked_and_out,
+	 .run = {write_first, copy_child, write_and_reuse},
+	 .finish = seven_and_old)
 
 /* The reader who is told of the error is not the one who waits in the other
  * space: he reads for himself, or is told as well. */

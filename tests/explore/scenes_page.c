@@ -226,6 +226,13 @@ static void write_fails(void)
 	w->fail_io = SOFT_STORE_WRITE;
 }
 
+static void another_write_fails(void)
+{
+	page_of_another();
+	w->errors = 1;
+	w->fail_io = SOFT_STORE_WRITE;
+}
+
 /* ---- what must be there in the end ------------------------------------ */
 
 static void all_there(void)
@@ -388,6 +395,11 @@ SCENARIOS(out_touch_unmap, "B34 C48", .actors = 3, .setup = page_is_modified,
 SCENARIO(out_two_writers, "B34", .actors = 3, .setup = page_is_modified,
 	 .run = {write_first, write_and_reuse, trim_and_write},
 	 .finish = first_is_seven)
+
+SCENARIO(out_error_unmap, "B34 C48", .actors = 3, .setup = write_fails,
+	 .run = {write_or_gone, write_and_reuse, unmap}, .finish = gone)
+SCENARIO(out_error_exit, "B34 C48", .actors = 2, .setup = another_write_fails,
+	 .run = {exit_now, write_and_reuse})
 
 /* ---- translations ----------------------------------------------------- */
 
