@@ -2,12 +2,17 @@
 /*
  * oops.c - the report of a fault that is a bug of the kernel, line by line,
  * in the form that kernel people know from Linux: what and where, the entries
- * of the tables on the way, registers, stack, callers, code.
+ * of the tables on the way, registers, stack, callers, code. Kernels with
+ * 32-bit addresses have the registers of the i386.
  */
 #include <faultwise/kernel.h>
 #include <mm/mm.h>
 
-#define STACK_WORDS 12
+#define WIDE (FW_VA_BITS > 32)
+#define DIGITS (WIDE ? 16u : 8u) /* of a register or an address */
+#define WORD_BYTES (WIDE ? 8u : 4u)
+#define LINE_WORDS (WIDE ? 4u : 8u)
+#define STACK_WORDS (3 * LINE_WORDS)
 #define CALLERS 16
 #define CODE_BEFORE 8
 #define CODE_BYTES 24
@@ -69,7 +74,7 @@ static void place(struct oops *o, uint64_t addr)
 	struct fw_symbol s = { NULL, NULL, 0, 0 };
 
 	text(o, "[<");
-	hex(o, addr, 16);
+	hex(o, addr, DIGITS);
 	text(o, ">]");
 	if (!o->k->symbol || !o->k->symbol(o->k->ctx, addr, &s))
 		return;
@@ -104,7 +109,7 @@ static void oops_head(struct oops *o)
 	text(o, addr < FW_PAGE_SIZE ? "NULL pointer dereference" :
 				      "paging request");
 	text(o, " at ");
-	hex(o, addr, 16);
+	hex(o, addr, DIGITS);
 	end(o);
 	text(o, "IP: ");
 	place(o, o->t->ip);
@@ -152,6 +157,18 @@ static void oops_what(struct oops *o, uint64_t count)
 	say(o, o->t->comm ? o->t->comm : "?");
 }
 
+/* "RAX" or "EAX" */
+static const char *reg_name(const char *wide, char name[4])
+{
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+		name[i] = wide[i];
+	if (!WIDE)
+		name[0] = 'E';
+	return name;
+}
+
 static void oops_registers(struct oops *o)
 {
 	static const struct {
@@ -162,36 +179,41 @@ static void oops_registers(struct oops *o)
 		  { "RBP", FW_RBP }, { "R08", FW_R8 },	{ "R09", FW_R9 },
 		  { "R10", FW_R10 }, { "R11", FW_R11 }, { "R12", FW_R12 },
 		  { "R13", FW_R13 }, { "R14", FW_R14 }, { "R15", FW_R15 } };
-	unsigned i;
+	unsigned i, n = WIDE ? sizeof(r) / sizeof(r[0]) : 7;
+	char name[4];
 
-	text(o, "RIP: ");
+	text(o, reg_name("RIP", name));
+	text(o, ": ");
 	hex(o, o->t->cs, 4);
 	text(o, ":");
 	place(o, o->t->ip);
 	end(o);
-	text(o, "RSP: ");
+	text(o, reg_name("RSP", name));
+	text(o, ": ");
 	hex(o, o->t->ss, 4);
 	text(o, ":");
-	hex(o, o->t->reg[FW_RSP], 16);
+	hex(o, o->t->reg[FW_RSP], DIGITS);
 	field(o, "EFLAGS", o->t->flags, 8);
 	end(o);
-	for (i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
-		field(o, r[i].name, o->t->reg[r[i].reg], 16);
+	for (i = 0; i < n; i++) {
+		field(o, reg_name(r[i].name, name), o->t->reg[r[i].reg],
+		      DIGITS);
 		if (i % 3 == 2)
 			end(o);
 	}
 	field(o, "CS", o->t->cs, 4);
-	field(o, "CR0", o->t->cr0, 16);
+	field(o, "CR0", o->t->cr0, DIGITS);
 	end(o);
-	field(o, "CR2", o->t->cr2, 16);
-	field(o, "CR3", o->t->cr3, 16);
-	field(o, "CR4", o->t->cr4, 16);
+	field(o, "CR2", o->t->cr2, DIGITS);
+	field(o, "CR3", o->t->cr3, DIGITS);
+	field(o, "CR4", o->t->cr4, DIGITS);
 	end(o);
 }
 
 static bool word(const struct oops *o, uint64_t addr, uint64_t *ret)
 {
-	return o->k->read && o->k->read(o->k->ctx, addr, ret, sizeof(*ret));
+	*ret = 0;
+	return o->k->read && o->k->read(o->k->ctx, addr, ret, WORD_BYTES);
 }
 
 static void oops_stack(struct oops *o)
@@ -200,12 +222,12 @@ static void oops_stack(struct oops *o)
 	unsigned i;
 
 	say(o, "Stack:");
-	for (i = 0; i < STACK_WORDS; i++, at += sizeof(value)) {
+	for (i = 0; i < STACK_WORDS; i++, at += WORD_BYTES) {
 		if (!word(o, at, &value))
 			break;
 		text(o, " ");
-		hex(o, value, 16);
-		if (i % 4 == 3)
+		hex(o, value, DIGITS);
+		if (i % LINE_WORDS == LINE_WORDS - 1)
 			end(o);
 	}
 	if (o->n > 0)
@@ -220,7 +242,8 @@ static void oops_callers(struct oops *o)
 
 	say(o, "Call Trace:");
 	for (i = 0; i < CALLERS; i++) {
-		if (!word(o, frame, &next) || !word(o, frame + 8, &ret))
+		if (!word(o, frame, &next) ||
+		    !word(o, frame + WORD_BYTES, &ret))
 			break;
 		text(o, " ");
 		place(o, ret);

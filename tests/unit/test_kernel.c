@@ -12,8 +12,17 @@
 #include <stdlib.h>
 
 #define IN_COPY UINT64_C(0xffffffff81001010) /* of arch/soft/kernel.c */
-#define ELSEWHERE UINT64_C(0xffffffff81005124)
-#define STACK_AT UINT64_C(0xffff888000001000)
+/* Of a kernel with addresses as wide as the format has them. */
+#define OF_KERNEL(addr) (WIDE ? UINT64_C(addr) : UINT64_C(addr) & 0xffffffff)
+#define ELSEWHERE OF_KERNEL(0xffffffff81005124)
+#define COPY_CALLER OF_KERNEL(0xffffffff81001014)
+#define STACK_AT OF_KERNEL(0xffff888000001000)
+#if FW_VA_BITS == 48
+typedef uint64_t kernel_word;
+#else
+typedef uint32_t kernel_word;
+#endif
+#define WORD sizeof(kernel_word)
 
 static struct rig r;
 static char report[8192];
@@ -32,7 +41,7 @@ static bool symbol(void *ctx, uint64_t addr, struct fw_symbol *ret)
 	if (addr >> 12 == ELSEWHERE >> 12)
 		*ret = (struct fw_symbol){"oops_init", "oops", addr & 0xff,
 					  0x40};
-	else if (addr >> 12 == IN_COPY >> 12)
+	else if (addr >> 12 == COPY_CALLER >> 12)
 		*ret = (struct fw_symbol){"copy_from_user", NULL, addr & 0xfff,
 					  0x40};
 	else
@@ -43,8 +52,9 @@ static bool symbol(void *ctx, uint64_t addr, struct fw_symbol *ret)
 /* A stack of two frames, and code that counts up. */
 static bool read_kernel(void *ctx, uint64_t addr, void *buffer, unsigned n)
 {
-	static const uint64_t stack[] = {STACK_AT + 32, ELSEWHERE + 2, 7, 8,
-					 0, IN_COPY + 4};
+	static const kernel_word stack[] = {STACK_AT + 4 * WORD,
+					    ELSEWHERE + 2, 7, 8, 0,
+					    COPY_CALLER};
 
 	(void)ctx;
 	if (addr >= STACK_AT && addr + n <= STACK_AT + sizeof(stack)) {
@@ -135,6 +145,43 @@ TEST(where_a_kernel_fault_ends, "C46 C53 C55 C56 C57 C58")
 	rig_end(&r);
 }
 
+static void says_wide(void)
+{
+	says("BUG: unable to handle kernel NULL pointer dereference at "
+	     "0000000000000004\n");
+	says("IP: [<ffffffff81005124>] oops_init+0x24/0x40 [oops]\n");
+	says("RIP: 0010:[<ffffffff81005124>] oops_init+0x24/0x40 [oops]\n");
+	says("RSP: 0018:ffff888000001010 EFLAGS: 00010286\n");
+	says("RAX: 0000000000000000 RBX: 3333333333333333 "
+	     "RCX: 1111111111111111\n");
+	says("R13: dddddddddddddddd R14: eeeeeeeeeeeeeeee "
+	     "R15: ffffffffffffffff\n");
+	says("CR0: 000000008005003b\n");
+	says("CR2: 0000000000000004 CR3: 0000000001234000 "
+	     "CR4: 00000000000006f0\n");
+	says("Stack:\n 0000000000000007 0000000000000008 0000000000000000 "
+	     "ffffffff81001014\n");
+	says("Call Trace:\n [<ffffffff81005126>] oops_init+0x26/0x40 [oops]\n"
+	     " [<ffffffff81001014>] copy_from_user+0x14/0x40\n");
+}
+
+/* The registers, words and digits of an i386. */
+static void says_narrow(void)
+{
+	says("BUG: unable to handle kernel NULL pointer dereference at "
+	     "00000004\n");
+	says("IP: [<81005124>] oops_init+0x24/0x40 [oops]\n");
+	says("EIP: 0010:[<81005124>] oops_init+0x24/0x40 [oops]\n");
+	says("ESP: 0018:00001008 EFLAGS: 00010286\n");
+	says("EAX: 00000000 EBX: 33333333 ECX: 11111111\n");
+	says("EBP: 00001000 CS: 0010 CR0: 8005003b\n");
+	says("CR2: 00000004 CR3: 01234000 CR4: 000006f0\n");
+	says("Stack:\n 00000007 00000008 00000000 81001014\n");
+	says("Call Trace:\n [<81005126>] oops_init+0x26/0x40 [oops]\n"
+	     " [<81001014>] copy_from_user+0x14/0x40\n");
+	ok(!strstr(report, "R08"), "no more registers than there are");
+}
+
 /* NULL + 4, read: the sample of the textbook, and twice. */
 TEST(what_an_oops_says, "C13 C59 C60")
 {
@@ -155,32 +202,21 @@ TEST(what_an_oops_says, "C13 C59 C60")
 
 	r = rig_start(1024, 1, 4096);
 	for (unsigned i = 0; i < FW_REGS; i++)
-		trap.reg[i] = UINT64_C(0x1111111111111111) * i;
-	trap.reg[FW_RSP] = STACK_AT + 16;
+		trap.reg[i] = OF_KERNEL(0x1111111111111111) * i;
+	trap.reg[FW_RSP] = STACK_AT + 2 * WORD;
 	trap.reg[FW_RBP] = STACK_AT;
 	is_u64(fw_kernel_fault(r.s->mm, r.cpu->actor, r.cpu->space, &k, &trap),
 	       FW_TRAP_OOPS, "an Oops");
-	says("BUG: unable to handle kernel NULL pointer dereference at "
-	     "0000000000000004\n");
-	says("IP: [<ffffffff81005124>] oops_init+0x24/0x40 [oops]\n");
 	says("PGD 0\n");
 	says("Oops: 0000 [#1]\n");
 	says("Modules linked in: oops\n");
 	says("CPU: 2 PID: 4242 Comm: insmod\n");
-	says("RIP: 0010:[<ffffffff81005124>] oops_init+0x24/0x40 [oops]\n");
-	says("RSP: 0018:ffff888000001010 EFLAGS: 00010286\n");
-	says("RAX: 0000000000000000 RBX: 3333333333333333 "
-	     "RCX: 1111111111111111\n");
-	says("R13: dddddddddddddddd R14: eeeeeeeeeeeeeeee "
-	     "R15: ffffffffffffffff\n");
-	says("CS: 0010 CR0: 000000008005003b\n");
-	says("CR2: 0000000000000004 CR3: 0000000001234000 "
-	     "CR4: 00000000000006f0\n");
-	says("Stack:\n 0000000000000007 0000000000000008 0000000000000000 "
-	     "ffffffff81001014\n");
-	says("Call Trace:\n [<ffffffff81005126>] oops_init+0x26/0x40 [oops]\n"
-	     " [<ffffffff81001014>] copy_from_user+0x14/0x40\n");
+	says("CS: 0010 CR0: ");
 	says("Code: 1c 1d 1e 1f 20 21 22 23 <24> 25 ");
+	if (WIDE)
+		says_wide();
+	else
+		says_narrow();
 	ok(!strstr(report, "panic"), "no panic");
 	/* A write, to where tables and a page are. */
 	map_single(&r, BASE, 1);
@@ -190,9 +226,11 @@ TEST(what_an_oops_says, "C13 C59 C60")
 	trap.cr2 = BASE + 8;
 	trap.error = FW_PF_P | FW_PF_W;
 	fw_kernel_fault(r.s->mm, r.cpu->actor, r.cpu->space, &k, &trap);
-	says("BUG: unable to handle kernel paging request at "
-	     "0000000010000008\n");
-	says("IP: [<ffffffff81005124>]\n");
+	says(WIDE ? "BUG: unable to handle kernel paging request at "
+		    "0000000010000008\n" :
+		    "BUG: unable to handle kernel paging request at "
+		    "10000008\n");
+	says(WIDE ? "IP: [<ffffffff81005124>]\n" : "IP: [<81005124>]\n");
 	says("Oops: 0003 [#2]\n");
 	says(" PTE ");
 	ok(!strstr(report, "PGD 0\n"), "the tables are there");
