@@ -10,7 +10,7 @@ static bool in_interrupt, tick_over;
 
 uint32_t kernel_bug(void)
 {
-	uint32_t *volatile nowhere = NULL;
+	const volatile uint32_t *volatile nowhere = NULL;
 
 	return nowhere[1];
 }

@@ -99,6 +99,21 @@ static void other(uint32_t unused)
 static const uint32_t first = FW_LEVELS == 2 ? KERNEL_BASE >> 22 :
 					       (KERNEL_BASE >> 30) * 2;
 
+/* a.out, told to end at once, ends with the number of its text's frame. */
+static void text_of_two(void)
+{
+	const char *argv[] = {"/tmp/a.out", "e", 0};
+	uint32_t one = 1, two = 2;
+
+	for (int i = 0; i < 2; i++)
+		if (fork() == 0)
+			quit((uint32_t)exec(argv[0], argv));
+	wait(&one);
+	wait(&two);
+	ok(one == two && one != 0, "two runs of a program share its text",
+	   "C45 B44 B45");
+}
+
 static void maps_kernel(uint32_t unused)
 {
 	(void)unused;
@@ -131,6 +146,7 @@ int main(int argc, char **argv)
 	paged_out();
 	shared_memory();
 	kernel_part();
+	text_of_two();
 	status = in_child(other, 0);
 	ok(status == 17, "exec replaces the space", "C64");
 	ok(probe(PROBE_VERIFY, 0, 0) == 0, "nothing is lost", "C73 A22");
