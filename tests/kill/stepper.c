@@ -309,7 +309,17 @@ static enum end step(pid_t pid, unsigned long n, bool follow,
 	}
 }
 
-/* Opens the last gate, if the victim came to it, so that it ends. */
+/* It is ending: its parent can hear of that only after its tracer has. */
+static void hear_of_end(pid_t pid)
+{
+	int st;
+
+	while (wait_stop(pid, &st) && WIFSTOPPED(st))
+		ptrace(PTRACE_CONT, pid, NULL, 0);
+}
+
+/* Opens the last gate, if the victim came to it, so that it ends. It may be
+ * ended by others at any time, for want of its agent. */
 static void let_go(pid_t pid)
 {
 	struct user_regs_struct regs;
@@ -325,7 +335,10 @@ static void let_go(pid_t pid)
 			ptrace(PTRACE_SETREGS, pid, NULL, &regs);
 		}
 		st = WSTOPSIG(st) == SIGTRAP ? 0 : WSTOPSIG(st);
-		ptrace(PTRACE_DETACH, pid, NULL, st);
+		if (ptrace(PTRACE_DETACH, pid, NULL, st)) {
+			hear_of_end(pid);
+			return;
+		}
 		usleep(1000 + i * 1000);
 	}
 }
