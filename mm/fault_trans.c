@@ -24,11 +24,28 @@ static bool ahead_touched(struct fw_plan *p, struct fw_frame *f, fw_vpn vpn)
 	return true;
 }
 
+/* page_locate(), where `beside` is the prototype of p->vpn in a section (else
+ * NULL): those of a block lie side by side. */
+static fw_pte *resident_locate(const struct fw_plan *p, fw_pte *beside,
+			       fw_vpn vpn, fw_pte *pte, bool *ret_proto)
+{
+	const int stride = sizeof(struct fw_proto) / sizeof(fw_pte);
+	const struct fw_vad *vad = p->vad;
+
+	if (!beside || !pte_asks_region(*pte))
+		return page_locate(p->mm, vad, vpn, pte, ret_proto);
+	*ret_proto = true;
+	if (vad->page + (vpn - vad->start) >= vad->section->pages)
+		return NULL;
+	return beside + stride * ((int)vpn - (int)p->vpn);
+}
+
 /* Maps a page if its content is in a frame and not being read. */
-static bool resident_map(struct fw_plan *p, fw_vpn vpn, fw_pte *pte)
+static bool resident_map(struct fw_plan *p, fw_pte *beside, fw_vpn vpn,
+			 fw_pte *pte)
 {
 	bool proto, rescued, dirty;
-	fw_pte *loc = page_locate(p->mm, p->vad, vpn, pte, &proto);
+	fw_pte *loc = resident_locate(p, beside, vpn, pte, &proto);
 	struct fw_frame *f;
 	fw_pfn pfn;
 
@@ -78,10 +95,12 @@ enum fw_step fault_resident(struct fw_plan *p)
 	bool was_valid = pte_is_valid(*p->loc);
 	fw_vpn lo;
 	unsigned n = resident_window(p, &lo), i, mapped = 0;
+	fw_pte *pte = p->pte - (p->vpn - lo);
+	fw_pte *beside = p->proto && pte_asks_region(*p->pte) ? p->loc : NULL;
 	bool cow;
 
 	for (i = 0; i < n; i++)
-		mapped += resident_map(p, lo + i, p->pte - (p->vpn - lo) + i);
+		mapped += resident_map(p, beside, lo + i, pte + i);
 	FW_ASSERT(pte_is_valid(*p->pte));
 	space_resident(p->mm, p->space, mapped);
 	plan_window(p, lo, n,

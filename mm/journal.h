@@ -3,7 +3,7 @@
  * journal.h - the undo journal of the mm lock.
  *
  * Every store to shared state inside a critical section goes through FW_SET,
- * which first saves the aligned 8-byte word that holds the target. When the
+ * which first saves the aligned word that holds the target. When the
  * holder of the mm lock dies, the next holder puts the words back in reverse
  * order (mm_lock), and so sees the state as of the last consistent point: the
  * start of the section, or its last mm_checkpoint().
@@ -22,16 +22,18 @@
 #define FW_UNDO_MAX 4096
 
 typedef uint64_t __attribute__((may_alias)) fw_word;
-typedef uint32_t __attribute__((may_alias)) fw_half;
 
-/* With 32-bit PTEs, two of them share a word, and the other one may change
- * meanwhile under the lock of its space alone: then values of up to 4 bytes
- * are saved as half words, which bit 0 of `at` tells. */
-#define FW_UNDO_HALF (FW_LEVELS == 2 ? 1u : 0u)
+/* What is saved at once. No more than a PTE: the next one may change meanwhile,
+ * under the lock of its space alone. */
+#if FW_LEVELS == 2 || __SIZEOF_POINTER__ == 4
+typedef uint32_t __attribute__((may_alias)) fw_undo_word;
+#else
+typedef fw_word fw_undo_word;
+#endif
 
 struct fw_undo {
 	uintptr_t at;
-	uint64_t old;
+	fw_undo_word old;
 };
 
 #define FW_ASSERT(cond)                                                  \

@@ -3,12 +3,22 @@
  * mem.c - filling, copying and comparing pages. Word loops that the compiler
  * must not turn into calls of memset or memcpy of its own accord would be
  * slow; `rep` string moves are fast on every x86-64 since 2013 (ERMS) and
- * need no vector state.
+ * need no vector state. Older CPUs, and emulated ones, go byte by byte as they
+ * are told: where 64 bits are missing, words are moved first.
  */
 #include <mm/mm.h>
 
 void fw_memzero(void *to, size_t n)
 {
+	size_t words = sizeof(void *) == 4 ? n / 4 : 0;
+
+	if (words > 0)
+		__asm__ volatile("rep stosl"
+				 : "+D"(to), "+c"(words)
+				 : "a"(0)
+				 : "memory");
+	if (sizeof(void *) == 4)
+		n %= 4;
 	__asm__ volatile("rep stosb"
 			 : "+D"(to), "+c"(n)
 			 : "a"(0)
@@ -17,6 +27,15 @@ void fw_memzero(void *to, size_t n)
 
 void fw_memcpy(void *to, const void *from, size_t n)
 {
+	size_t words = sizeof(void *) == 4 ? n / 4 : 0;
+
+	if (words > 0)
+		__asm__ volatile("rep movsl"
+				 : "+D"(to), "+S"(from), "+c"(words)
+				 :
+				 : "memory");
+	if (sizeof(void *) == 4)
+		n %= 4;
 	__asm__ volatile("rep movsb"
 			 : "+D"(to), "+S"(from), "+c"(n)
 			 :

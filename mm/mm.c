@@ -85,7 +85,7 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	mm->random = UINT64_C(0x9e3779b97f4a7c15);
 	mm->fresh = mm->base;
 	mm->touched = mm->base;
-	mm->count[FRAME_ZEROED] = n - mm->base;
+	mm->count[FRAME_ZEROED] = (uint32_t)n - mm->base;
 	mm->count[FRAME_ACTIVE] = mm->base;
 	mm->user_min = config->user_min;
 	mm->user_top = config->user_top;
@@ -126,11 +126,7 @@ static void journal_rollback(struct fw_mm *mm)
 	while (n-- > 0) {
 		uintptr_t at = mm->undo[n].at;
 
-		if (at & FW_UNDO_HALF)
-			*(fw_half *)(at - FW_UNDO_HALF) =
-				(fw_half)mm->undo[n].old;
-		else
-			*(fw_word *)at = mm->undo[n].old;
+		*(fw_undo_word *)at = mm->undo[n].old;
 		rollback_zero(mm, at);
 		fw_barrier();
 		/* Dying here in turn repeats harmless stores only. */

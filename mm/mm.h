@@ -11,16 +11,13 @@
 
 #include <mm/records.h>
 
-static inline void journal_word(struct fw_mm *mm, uintptr_t at)
+static inline void journal_word(struct fw_mm *mm, const fw_undo_word *word)
 {
 	uint32_t n = mm->undo_count;
 
 	FW_ASSERT(n < FW_UNDO_MAX);
-	mm->undo[n].at = at;
-	if (at & FW_UNDO_HALF)
-		mm->undo[n].old = *(const fw_half *)(at - FW_UNDO_HALF);
-	else
-		mm->undo[n].old = *(const fw_word *)at;
+	mm->undo[n].at = (uintptr_t)word;
+	mm->undo[n].old = *word;
 	fw_barrier();
 	*(volatile uint32_t *)&mm->undo_count = n + 1;
 	fw_barrier();
@@ -29,19 +26,16 @@ static inline void journal_word(struct fw_mm *mm, uintptr_t at)
 #endif
 }
 
-/* Saves the word that holds *target, or both: 32-bit CPUs align 8 bytes to 4
- * only. See journal.h. */
+/* Saves what holds *target, of up to 8 bytes: one word or two. See
+ * journal.h. */
 static inline void journal_log(struct fw_mm *mm, void *target, size_t size)
 {
-	uintptr_t at = (uintptr_t)target, word = at & ~(uintptr_t)7;
+	const uintptr_t in = sizeof(fw_undo_word) - 1;
+	const fw_undo_word *word = (void *)((uintptr_t)target & ~in);
 
-	if (FW_UNDO_HALF && size <= sizeof(fw_half)) {
-		journal_word(mm, (at & ~(uintptr_t)3) | FW_UNDO_HALF);
-		return;
-	}
 	journal_word(mm, word);
-	if (sizeof(void *) < 8 && at - word + size > 8)
-		journal_word(mm, word + 8);
+	if (size > sizeof(fw_undo_word))
+		journal_word(mm, word + 1);
 }
 
 /* A test wants this allocation to fail: see fwp_refuse. */

@@ -90,7 +90,7 @@ enum block_list { /* bit 0: has a zeroed frame; bit 1: wholly available */
 
 struct fw_list {
 	uint32_t head, tail; /* PFN_NONE when empty */
-	uint64_t count;
+	uint32_t count;
 };
 
 /* A prototype PTE. Clone prototypes (fork) count the PTEs that refer to
@@ -194,7 +194,7 @@ struct fw_mm {
 	uint32_t fresh __attribute__((aligned(64)));
 	uint32_t touched; /* (n) ... and from here on never touched */
 	uint32_t taken;	  /* (n) frames taken since the last kick */
-	uint64_t count[FRAME_STATES]; /* (M) */
+	uint32_t count[FRAME_STATES]; /* (M) */
 	struct fw_list standby[STANDBY_LISTS], modified, no_write; /* (M) */
 	struct fw_list mapped; /* (M) modified, for the files of sections */
 	uint32_t block_head[BLOCK_LISTS]; /* (M) */
