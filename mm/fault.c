@@ -314,6 +314,8 @@ static enum fw_step fault_full(struct fw_plan *p)
 		return fault_guard(p);
 	if (!plan_prepare(p))
 		return FW_STEP_FRAMES;
+	if (read_failed(p))
+		return FW_STEP_DONE;
 	p->what = classify(p);
 	step = fault_perform(p);
 	if (f->n > 0)
@@ -347,10 +349,7 @@ static enum fw_step fault_wait(struct fw_plan *p)
 	p->f->collisions++;
 	if (!mm_wait(p->mm, p->wait_word, p->wait_seen, p->wait_owner))
 		actor_reap_id(p->mm, p->actor, p->wait_owner);
-	if (!read_failed(p))
-		return FW_STEP_AGAIN;
-	p->f->kind = p->f->status == FW_E_EOF ? FW_KIND_EOF : FW_KIND_IOERR;
-	return FW_STEP_DONE;
+	return FW_STEP_AGAIN;
 }
 
 /* Frames are short. False: and stay so. */

@@ -211,20 +211,22 @@ static void read_note_error(struct fw_plan *p, enum fw_status status)
 	e->status = status;
 }
 
-/* Whether the read that was waited for, of the page at p->loc, failed. */
-bool read_failed(const struct fw_plan *p)
+/* Judged in the section that would read the page again, so that who waited and
+ * comes late does not. */
+bool read_failed(struct fw_plan *p)
 {
-	struct fw_mm *mm = p->mm;
-	const struct read_error *e = &mm->read_error[p->wait_word - mm->wait];
-	bool failed;
+	const struct read_error *e;
 
-	mm_lock(mm, p->actor);
-	failed = e->loc == p->loc && (!e->space || e->space == p->space) &&
-		 e->word - p->wait_seen - 1 < UINT32_MAX / 2;
-	if (failed)
-		p->f->status = e->status;
-	mm_unlock(mm);
-	return failed;
+	if (!p->wait_word)
+		return false;
+	e = &p->mm->read_error[p->wait_word - p->mm->wait];
+	p->wait_word = NULL;
+	if (e->loc != p->loc || (e->space && e->space != p->space) ||
+	    e->word - p->wait_seen - 1 >= UINT32_MAX / 2)
+		return false;
+	p->f->status = e->status;
+	p->f->kind = e->status == FW_E_EOF ? FW_KIND_EOF : FW_KIND_IOERR;
+	return true;
 }
 
 /* Ends the read: the first `good` frames have content. `status`: what those

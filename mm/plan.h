@@ -127,8 +127,9 @@ enum fw_step fault_read_slot(struct fw_plan *p);
 enum fw_step fault_read_file(struct fw_plan *p);
 /* Without locks. */
 enum fw_step fault_read(struct fw_plan *p);
-/* ... that it waited for: it failed, f->status says how. */
-bool read_failed(const struct fw_plan *p);
+/* Whether the read that it waited for failed; then f->kind and f->status say
+ * how. Once for each wait. */
+bool read_failed(struct fw_plan *p);
 /* A clone prototype that only this PTE refers to becomes private again. */
 void clone_take_back(struct fw_mm *mm, fw_pte *pte);
 
