@@ -346,6 +346,14 @@ static void read_or_error(struct soft_cpu *me)
 		     (unsigned long long)got);
 }
 
+/* Of two, who waited for the other's read did so for the one that failed. */
+static void read_or_told(struct soft_cpu *me)
+{
+	read_or_error(me);
+	want(w->note[running()] || !me->last.collisions,
+	     "waited for a read that failed, and was not told");
+}
+
 static void error_or_gone(struct soft_cpu *me)
 {
 	uint64_t got = 0;
@@ -364,7 +372,7 @@ static void somebody_was_told(void)
 }
 
 SCENARIOS(error, "B42 B03", .actors = 2, .setup = read_fails,
-	  .run = {read_or_error, read_or_error}, .finish = somebody_was_told)
+	  .run = {read_or_told, read_or_told}, .finish = somebody_was_told)
 SCENARIO(error_three, "B42 B03", .actors = 3, .setup = read_fails,
 	 .run = {read_or_error, read_or_error, read_or_error},
 	 .finish = somebody_was_told)
