@@ -58,14 +58,6 @@ static inline void wait_interrupt(void)
 	__asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
-static inline uint64_t read_tsc(void)
-{
-	uint64_t value;
-
-	__asm__ volatile("rdtsc" : "=A"(value));
-	return value;
-}
-
 static inline uint64_t read_msr(uint32_t msr)
 {
 	uint64_t value;

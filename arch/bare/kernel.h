@@ -80,6 +80,8 @@ void paging_adopt(struct fw_space *space);
 void paging_load(struct fw_space *space);
 /* Its tables, if it is loaded, are read anew by the CPU. */
 void paging_flush(struct fw_space *space);
+/* The CPU forgets them, and has no users' tables until paging_flush(). */
+void paging_leave(struct fw_space *space);
 /* The same if an entry changed that the CPU keeps in a register (PAE). */
 void paging_notice(struct fw_space *space);
 static inline void *ram_at(uint32_t phys)

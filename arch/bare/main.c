@@ -116,7 +116,7 @@ static void core_init(void)
 static void write_pages(void)
 {
 	for (;;) {
-		while (fw_writer_tick(kernel_mm, current->actor) |
+		while (fw_writer_tick(kernel_mm, current->actor) ||
 		       fw_mapped_tick(kernel_mm, current->actor))
 			task_yield();
 		task_sleep(kernel_mm, TICKS);

@@ -91,6 +91,12 @@ void paging_flush(struct fw_space *space)
 	reload();
 }
 
+void paging_leave(struct fw_space *space)
+{
+	if (space == loaded || space->kind != FW_SPACE_PROCESS)
+		write_cr3(phys_of(kernel_root));
+}
+
 void paging_notice(struct fw_space *space)
 {
 	if (FW_LEVELS != 3 || space != loaded)

@@ -7,9 +7,12 @@
  */
 #include "arch/bare/kernel.h"
 
-/* The space whose translations are dropped once more when its lock is released:
- * what the CPU reads ahead of need between the flush and the store that it
- * was for must not stay. */
+/*
+ * The space whose translations were dropped and whose lock is still held. A CPU
+ * may read tables ahead of need: between the flush and the stores that it is
+ * for, it would read old entries again, and later walk tables that are freed
+ * meanwhile. So it has the kernel's own until the lock is released.
+ */
 static struct fw_space *flushed;
 
 enum { LOCK_FREE, LOCK_HELD, LOCK_DIED };
@@ -59,7 +62,7 @@ void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 	if (flushed && flushed != space)
 		panic("two spaces are flushed at once");
 	flushed = space;
-	paging_flush(space);
+	paging_leave(space);
 }
 
 /* The CPU fills its TLB by itself; only entries of a PAE root are copied. */

@@ -111,10 +111,11 @@ static fw_pte *table_of(fw_pte entry)
 static fw_pte *entry_at(uint32_t addr, unsigned level)
 {
 	fw_pte *table = ram_at((uint32_t)current->space->root * PAGE);
-	unsigned shift = FW_PAGE_SHIFT + FW_TABLE_BITS * (FW_LEVELS - 1);
+	fw_vpn vpn = addr >> FW_PAGE_SHIFT;
 
-	for (unsigned i = FW_LEVELS - 1;; i--, shift -= FW_TABLE_BITS) {
-		fw_pte *e = table + (addr >> shift & (FW_TABLE_ENTRIES - 1));
+	for (unsigned i = FW_LEVELS - 1;; i--) {
+		fw_pte *e = table + (vpn >> FW_TABLE_BITS * i &
+				     (FW_TABLE_ENTRIES - 1));
 
 		if (i == level || !(*e & FW_PTE_VALID))
 			return i == level ? e : NULL;

@@ -10,9 +10,9 @@ static bool in_interrupt, tick_over;
 
 uint32_t kernel_bug(void)
 {
-	const volatile uint32_t *volatile nowhere = NULL;
+	volatile uint32_t address = 4;
 
-	return nowhere[1];
+	return *(const volatile uint32_t *)address;
 }
 
 static void record_fault(const struct frame *f, uint32_t address, uint32_t kind)
