@@ -53,7 +53,7 @@ enum probe {
 	PROBE_FAULTS,	/* struct fault_record *, room: how many there were
 			 * since the last time */
 	PROBE_COUNT,	/* enum fw_kind: so many faults ended so, in all */
-	PROBE_TRIM,	/* takes all pages from this process */
+	PROBE_TRIM,	/* takes n pages from this process; 0: all */
 	PROBE_PURGE,	/* ... and sees that they must be read again */
 	PROBE_TOTALS,	/* uint32_t[PROBE_TOTALS_N] */
 	PROBE_PTE,	/* address, 0: its PTE, 1: its table's entry */

@@ -6,7 +6,7 @@
 /*
  *		2-level			PAE
  *	user	00010000 - c0000000	00010000 - 40000000
- *	RAM	c0000000 - c3000000	c0000000 - c3000000
+ *	RAM	c0000000 - c1800000	c0000000 - c1800000
  *	session	e0000000 - e0400000	40000000 - 80000000
  *	system	f0000000 - f0800000	80000000 - c0000000
  *
@@ -14,7 +14,7 @@
  * there are four, a GiB each.
  */
 #define KERNEL_BASE 0xc0000000
-#define RAM_MAX 0x3000000 /* so much RAM is used at most; see main.c */
+#define RAM_MAX 0x1800000 /* so much RAM is used at most; see main.c */
 #define HOLE_START 0x9f000 /* of RAM, up to the kernel's image at 1 MiB */
 
 #define USER_MIN 0x10000

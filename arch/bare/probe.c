@@ -269,6 +269,9 @@ int sys_probe(uint32_t what, uint32_t a, uint32_t b)
 	case PROBE_COUNT:
 		return probe_count(a);
 	case PROBE_TRIM:
+		if (a > 0)
+			return (int)fw_trim(kernel_mm, current->actor,
+					    current->space, a);
 		trim_all(current->space);
 		return 0;
 	case PROBE_PURGE:

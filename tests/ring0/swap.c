@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * swap - eight processes with 4 MiB each in 12 MiB of RAM: each writes its
- * pages, and reads them again when all have written, in an order of its own.
+ * swap - the CPU's accessed bits; a page that four want at once; eight
+ * processes with 4 MiB each in 12 MiB of RAM: each writes its pages, and reads
+ * them again when all have written, in an order of its own.
  */
 #include "tests/ring0/rt.h"
 
@@ -123,8 +124,47 @@ static void together(void)
 	note("waited", collided);
 }
 
+/* ---- who is used stays --------------------------------------------------- */
+
+#define SOME 128
+#define USED 96 /* pages from here on are */
+#define TAKEN 32
+#define ACCESSED 0x20
+
+static uint32_t bits_of(uint32_t page, uint32_t bit)
+{
+	return (uint32_t)probe(PROBE_PTE, PLACE + page * PAGE, 0) & bit;
+}
+
+/* The first trimming takes the accessed bit from all, since all have it; what
+ * the CPU sets it for again survives the second one. */
+static void accessed(void)
+{
+	uint32_t marked = 0, unmarked = 0, left = 0;
+
+	map(PLACE, SOME, R | W, MAP_SINGLE);
+	for (uint32_t i = 0; i < SOME; i++)
+		*word_at(PLACE + i * PAGE) = i;
+	probe(PROBE_TRIM, TAKEN, 0);
+	faults();
+	for (uint32_t i = USED; i < SOME; i++)
+		(void)*word_at(PLACE + i * PAGE);
+	left = faults();
+	for (uint32_t i = USED; i < SOME; i++)
+		marked += bits_of(i, ACCESSED) != 0;
+	for (uint32_t i = TAKEN; i < USED; i++)
+		unmarked += bits_of(i, ACCESSED) == 0;
+	ok(left == 0 && marked == SOME - USED && unmarked == USED - TAKEN,
+	   "the CPU marks what is used, without a fault", "C23");
+	probe(PROBE_TRIM, TAKEN, 0);
+	for (uint32_t i = left = 0; i < SOME; i++)
+		left += i >= USED ? bits_of(i, 1) : 0;
+	ok(left == SOME - USED, "... and that outlives what is not", "B39");
+}
+
 int main(void)
 {
+	accessed();
 	together();
 	all_at_once();
 	ok(probe(PROBE_VERIFY, 0, 0) == 0, "the records are right", "A22");
