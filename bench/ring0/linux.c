@@ -11,6 +11,11 @@
 
 static int file;
 
+static long bytes(uint32_t pages)
+{
+	return (long)pages * (long)PAGE;
+}
+
 static long call(long nr, long a, long b, long c, long d, long e)
 {
 	long ret;
@@ -43,7 +48,7 @@ void cost_fresh(uint32_t at, uint32_t pages, bool single)
 	(void)single; /* one page at a time, always */
 	map(at, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 	    NOT_A_FILE);
-	call(__NR_madvise, (long)at, (long)(pages * PAGE), MADV_NOHUGEPAGE, 0,
+	call(__NR_madvise, (long)at, bytes(pages), MADV_NOHUGEPAGE, 0,
 	     0);
 }
 
@@ -54,7 +59,7 @@ void cost_view(uint32_t at, uint32_t pages)
 
 void cost_drop(uint32_t at, uint32_t pages)
 {
-	call(__NR_munmap, (long)at, (long)(pages * PAGE), 0, 0, 0);
+	call(__NR_munmap, (long)at, bytes(pages), 0, 0, 0);
 }
 
 static _Noreturn void quit(void)

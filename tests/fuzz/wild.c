@@ -382,7 +382,9 @@ static void wild_pieces(struct soft_cpu *cpu)
 static void wild_trouble(struct soft_cpu *cpu)
 {
 	if (rnd(4)) {
-		soft->fail_ios = rnd(1u << SOFT_IOS) & rnd(1u << SOFT_IOS);
+		/* A quarter of the kinds of I/O. */
+		soft->fail_ios = rnd(1u << SOFT_IOS);
+		soft->fail_ios &= rnd(1u << SOFT_IOS);
 		return;
 	}
 	if (retired++ < RETIRED)
