@@ -12,6 +12,12 @@
 #include <mm/plan.h>
 #include <mm/stripe.h>
 
+/* A PTE that others may turn meanwhile from one invalid form to another. */
+static fw_pte fast_look(const fw_pte *pte)
+{
+	return *(const volatile fw_pte *)pte;
+}
+
 static bool fast_refill(struct fw_plan *p)
 {
 	fw_vpn lo;
@@ -46,7 +52,7 @@ static bool fast_zero(struct fw_plan *p)
 	    (p->space->ws_flags & FW_WS_MAX_HARD))
 		return false;
 	end = plan_block(p, &lo) + lo;
-	while (n < want && p->vpn + n < end && p->pte[n] == 0 &&
+	while (n < want && p->vpn + n < end && fast_look(p->pte + n) == 0 &&
 	       stripe_has(p->stripe)) {
 		stripe_map(p->mm, p->stripe, p->vad, p->vpn + n, p->pte + n,
 			   plan_writes(p), plan_prio(p));
@@ -67,7 +73,7 @@ bool fault_fast(struct fw_plan *p)
 	p->pte = table_find(p->space, p->vpn);
 	if (!p->pte)
 		return false;
-	v = *p->pte;
+	v = fast_look(p->pte);
 	if (v == 0)
 		return fast_zero(p);
 	if (!pte_is_valid(v) || p->did_io || p->f->collisions > 0)

@@ -344,11 +344,11 @@ TEST(each_allocation_is_refused_under_strict_commit, "A22 C78")
 
 TEST(each_allocation_of_a_scenario_fails, "A22 B03 C63 C78")
 {
-	const unsigned step = *test_env("FW_LONG", "0") == '1' ? 1 : 4;
+	const unsigned step = *test_env("FW_LONG", "0") == '1' ? 1 : 8;
 
 	/* Each refusal takes a while: all of them are tried in long runs. */
 	for (unsigned i = 0; i < SCENARIOS; i++)
-		for (unsigned left = i % 4; left < 40; left += step) {
+		for (unsigned left = i % 8; left < 40; left += step) {
 			struct fw_totals t;
 			fw_addr at = HOG_AT;
 
