@@ -108,6 +108,13 @@ void push_out(struct soft_cpu *cpu);
 void write_out(void);
 void drop_standby(struct fw_actor *actor);
 void page_out(struct soft_cpu *cpu);
+/* Where more than one file begins: three CPUs in one space; with a region at
+ * BASE that has some pages; with two, which are then out, or modified. */
+void three_cpus(void);
+void three_with(uint32_t flags, unsigned pages);
+void two_pages(void);
+void two_pages_out(void);
+void two_pages_modified(void);
 /* Accesses by actors. The first two must succeed. */
 void put(struct soft_cpu *cpu, fw_addr at, uint64_t value);
 uint64_t get(struct soft_cpu *cpu, fw_addr at);

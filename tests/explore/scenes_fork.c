@@ -97,27 +97,6 @@ static void copy_child(struct soft_cpu *me)
 
 /* ---- where they begin ------------------------------------------------- */
 
-static void three_of_one(void)
-{
-	add_cpu(0, 0);
-	add_cpu(1, 0);
-	add_cpu(2, 0);
-	map_at(w->cpu[0], BASE, FW_VADF_RANDOM);
-	fill(w->cpu[0], 2);
-}
-
-static void is_out(void)
-{
-	three_of_one();
-	page_out(w->cpu[0]);
-}
-
-static void is_modified(void)
-{
-	three_of_one();
-	push_out(w->cpu[0]);
-}
-
 /* CPU 0 in the parent, 1 in the child, 2 in the parent again. */
 static void forked(void)
 {
@@ -229,26 +208,26 @@ static void child_has_eight(void)
 
 /* ---- fork ------------------------------------------------------------- */
 
-SCENARIOS(fork_fault, "C77 B42", .actors = 2, .setup = is_out,
+SCENARIOS(fork_fault, "C77 B42", .actors = 2, .setup = two_pages_out,
 	  .run = {fork_and_look, read_two}, .finish = child_wrote)
-SCENARIOS(fork_write, "C77 A17", .actors = 2, .setup = three_of_one,
+SCENARIOS(fork_write, "C77 A17", .actors = 2, .setup = two_pages,
 	  .run = {fork_and_look, write_in_order}, .finish = child_kept_its_own)
-SCENARIO(fork_write_out, "C77 A17", .actors = 2, .setup = is_out,
+SCENARIO(fork_write_out, "C77 A17", .actors = 2, .setup = two_pages_out,
 	 .run = {fork_and_look, write_in_order}, .finish = child_kept_its_own)
-SCENARIOS(fork_trim, "C77", .actors = 2, .setup = three_of_one,
+SCENARIOS(fork_trim, "C77", .actors = 2, .setup = two_pages,
 	  .run = {fork_and_look, trim_and_reuse}, .finish = child_wrote)
-SCENARIO(fork_writer, "C77 B34", .actors = 2, .setup = is_modified,
+SCENARIO(fork_writer, "C77 B34", .actors = 2, .setup = two_pages_modified,
 	 .run = {fork_and_look, write_and_reuse}, .finish = child_wrote)
-SCENARIOS(fork_unmap, "C77 C48", .actors = 2, .setup = three_of_one,
+SCENARIOS(fork_unmap, "C77 C48", .actors = 2, .setup = two_pages,
 	  .run = {fork_or_gone, unmap}, .finish = gone_but_for_the_child)
-SCENARIO(fork_fork, "C77", .actors = 2, .setup = is_modified,
+SCENARIO(fork_fork, "C77", .actors = 2, .setup = two_pages_modified,
 	 .run = {just_fork, just_fork}, .finish = all_as_before)
-SCENARIO(fork_exit_write, "C77", .actors = 2, .setup = three_of_one,
+SCENARIO(fork_exit_write, "C77", .actors = 2, .setup = two_pages,
 	 .run = {fork_and_exit, read_two}, .finish = all_as_before)
-SCENARIO(fork_fault_trim, "C77 B42", .actors = 3, .setup = is_out,
+SCENARIO(fork_fault_trim, "C77 B42", .actors = 3, .setup = two_pages_out,
 	 .run = {fork_and_look, write_first, trim_and_reuse},
 	 .finish = child_and_seven)
-SCENARIO(fork_trim_writer, "C77 B34", .actors = 3, .setup = three_of_one,
+SCENARIO(fork_trim_writer, "C77 B34", .actors = 3, .setup = two_pages,
 	 .run = {just_fork, trim, write_and_reuse}, .finish = all_as_before)
 
 /* ---- after it --------------------------------------------------------- */

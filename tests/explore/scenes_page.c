@@ -139,41 +139,32 @@ static void read_or_zero(struct soft_cpu *me)
 
 /* ---- where they begin ------------------------------------------------- */
 
-static void three_cpus(uint32_t flags)
-{
-	add_cpu(0, 0);
-	add_cpu(1, 0);
-	add_cpu(2, 0);
-	map_at(w->cpu[0], BASE, flags);
-	fill(w->cpu[0], 4);
-}
-
 static void page_is_out(void)
 {
-	three_cpus(FW_VADF_RANDOM);
+	three_with(FW_VADF_RANDOM, 4);
 	page_out(w->cpu[0]);
 }
 
 static void cluster_is_out(void)
 {
-	three_cpus(NO_FLAGS);
+	three_with(NO_FLAGS, 4);
 	page_out(w->cpu[0]);
 }
 
 static void page_is_resident(void)
 {
-	three_cpus(FW_VADF_RANDOM);
+	three_with(FW_VADF_RANDOM, 4);
 }
 
 static void page_is_modified(void)
 {
-	three_cpus(FW_VADF_RANDOM);
+	three_with(FW_VADF_RANDOM, 4);
 	push_out(w->cpu[0]);
 }
 
 static void page_is_standby(void)
 {
-	three_cpus(FW_VADF_RANDOM);
+	three_with(FW_VADF_RANDOM, 4);
 	push_out(w->cpu[0]);
 	write_out();
 }

@@ -196,47 +196,22 @@ static void retire_first(struct soft_cpu *me)
 
 /* ---- where they begin ------------------------------------------------- */
 
-static void three_cpus(void)
-{
-	add_cpu(0, 0);
-	add_cpu(1, 0);
-	add_cpu(2, 0);
-	map_at(w->cpu[0], BASE, FW_VADF_RANDOM);
-	fill(w->cpu[0], 2);
-}
-
-static void is_out(void)
-{
-	three_cpus();
-	page_out(w->cpu[0]);
-}
-
-static void is_modified(void)
-{
-	three_cpus();
-	push_out(w->cpu[0]);
-}
-
 static void guarded(void)
 {
-	add_cpu(0, 0);
-	add_cpu(1, 0);
-	add_cpu(2, 0);
+	three_cpus();
 	map_at(w->cpu[0], BASE, FW_VADF_RANDOM | FW_VADF_GUARD);
 }
 
 static void stack(void)
 {
-	add_cpu(0, 0);
-	add_cpu(1, 0);
-	add_cpu(2, 0);
+	three_cpus();
 	map_at(w->cpu[0], BASE, FW_VADF_STACK | FW_VADF_GUARD);
 	put(w->cpu[0], PAGE_AT(PAGES - 1), 7);
 }
 
 static void retiring(void)
 {
-	three_cpus();
+	two_pages();
 	w->note[2] = fw_pte_pfn(soft_pte(w->cpu[0], PAGE_AT(0)));
 }
 
@@ -250,7 +225,7 @@ static void limited(void)
 				    .flags = FW_VADF_RANDOM};
 	struct soft_cpu *cpu;
 
-	three_cpus();
+	two_pages();
 	cpu = w->cpu[0];
 	want(fw_map(w->s->mm, cpu->actor, cpu->space, &rq) == FW_OK, "no map");
 	want(fw_space_set_limits(w->s->mm, cpu->actor, cpu->space, 0,
@@ -293,7 +268,7 @@ static void spoil_zeroed(void)
 
 static void none_zeroed(void)
 {
-	three_cpus();
+	two_pages();
 	spoil_zeroed();
 }
 
@@ -457,10 +432,10 @@ static void within_limit(void)
 
 /* ---- the order of writes ---------------------------------------------- */
 
-SCENARIOS(order_trim, "A18", .actors = 3, .setup = three_cpus,
+SCENARIOS(order_trim, "A18", .actors = 3, .setup = two_pages,
 	  .run = {write_in_order, read_in_order, trim_and_reuse},
 	  .finish = both_seven)
-SCENARIO(order_out, "A18 B42", .actors = 2, .setup = is_out,
+SCENARIO(order_out, "A18 B42", .actors = 2, .setup = two_pages_out,
 	 .run = {write_in_order, read_in_order}, .finish = both_seven)
 SCENARIO(order_cow, "A17 A18", .actors = 3, .setup = forked,
 	 .run = {write_in_order, write_eight, read_in_order},
@@ -468,18 +443,18 @@ SCENARIO(order_cow, "A17 A18", .actors = 3, .setup = forked,
 
 /* ---- regions ---------------------------------------------------------- */
 
-SCENARIOS(protect_write, "A18", .actors = 2, .setup = three_cpus,
+SCENARIOS(protect_write, "A18", .actors = 2, .setup = two_pages,
 	  .run = {write_if_allowed, protect}, .finish = as_it_was_written)
-SCENARIO(protect_out, "A18 B42", .actors = 2, .setup = is_out,
+SCENARIO(protect_out, "A18 B42", .actors = 2, .setup = two_pages_out,
 	 .run = {write_if_allowed, protect}, .finish = as_it_was_written)
-SCENARIO(protect_trim, "A18", .actors = 3, .setup = three_cpus,
+SCENARIO(protect_trim, "A18", .actors = 3, .setup = two_pages,
 	 .run = {write_if_allowed, protect, trim_and_reuse},
 	 .finish = as_it_was_written)
-SCENARIOS(move_write, "A18", .actors = 2, .setup = three_cpus,
+SCENARIOS(move_write, "A18", .actors = 2, .setup = two_pages,
 	  .run = {write_or_moved, move}, .finish = seven_there)
-SCENARIO(move_out, "A18 B42", .actors = 2, .setup = is_out,
+SCENARIO(move_out, "A18 B42", .actors = 2, .setup = two_pages_out,
 	 .run = {write_or_moved, move}, .finish = seven_there)
-SCENARIO(move_writer, "B34", .actors = 3, .setup = is_modified,
+SCENARIO(move_writer, "B34", .actors = 3, .setup = two_pages_modified,
 	 .run = {write_or_moved, move, write_and_reuse}, .finish = seven_there)
 
 SCENARIOS(guard, "B03", .actors = 2, .setup = guarded,
@@ -491,30 +466,30 @@ SCENARIOS(guard_stack, "B03", .actors = 2, .setup = stack,
 
 /* ---- announced pages -------------------------------------------------- */
 
-SCENARIOS(announce_trim, "B34", .actors = 2, .setup = three_cpus,
+SCENARIOS(announce_trim, "B34", .actors = 2, .setup = two_pages,
 	  .run = {call_writes, trim_and_reuse}, .finish = seven_here)
-SCENARIO(announce_out, "B34 B42", .actors = 3, .setup = is_modified,
+SCENARIO(announce_out, "B34 B42", .actors = 3, .setup = two_pages_modified,
 	 .run = {call_writes, trim_and_reuse, write_and_reuse},
 	 .finish = seven_here)
-SCENARIOS(announce_fork, "C77", .actors = 2, .setup = three_cpus,
+SCENARIOS(announce_fork, "C77", .actors = 2, .setup = two_pages,
 	  .run = {call_writes, fork_and_look}, .finish = seven_here)
 
 /* ---- copies by the kernel --------------------------------------------- */
 
-SCENARIOS(copy_trim, "A18 B34", .actors = 2, .setup = three_cpus,
+SCENARIOS(copy_trim, "A18 B34", .actors = 2, .setup = two_pages,
 	  .run = {copy_out, trim_and_reuse}, .finish = both_seven)
-SCENARIO(copy_both, "B42", .actors = 2, .setup = is_out,
+SCENARIO(copy_both, "B42", .actors = 2, .setup = two_pages_out,
 	 .run = {copy_out, copy_in}, .finish = both_seven)
-SCENARIO(copy_fork, "C77", .actors = 3, .setup = three_cpus,
+SCENARIO(copy_fork, "C77", .actors = 3, .setup = two_pages,
 	 .run = {copy_out, just_fork, copy_in}, .finish = both_seven)
 
 /* ---- a policy with a list of what is resident -------------------------- */
 
-SCENARIO(clock_trim, "B07 B34", .actors = 3, .setup = is_modified,
+SCENARIO(clock_trim, "B07 B34", .actors = 3, .setup = two_pages_modified,
 	 .policy = FW_POLICY_CLOCK,
 	 .run = {write_in_order, trim_and_reuse, write_and_reuse},
 	 .finish = both_seven)
-SCENARIO(clock_fork, "C77", .actors = 3, .setup = three_cpus,
+SCENARIO(clock_fork, "C77", .actors = 3, .setup = two_pages,
 	 .policy = FW_POLICY_CLOCK,
 	 .run = {write_in_order, trim_and_reuse, just_fork},
 	 .finish = both_seven)

@@ -317,3 +317,36 @@ void want_value(struct soft_cpu *cpu, fw_addr at, uint64_t value)
 	     (unsigned long long)got, (unsigned long long)at,
 	     (unsigned long long)value);
 }
+
+/* ---- where scenarios begin --------------------------------------------- */
+
+void three_cpus(void)
+{
+	add_cpu(0, 0);
+	add_cpu(1, 0);
+	add_cpu(2, 0);
+}
+
+void three_with(uint32_t flags, unsigned pages)
+{
+	three_cpus();
+	map_at(w->cpu[0], BASE, flags);
+	fill(w->cpu[0], pages);
+}
+
+void two_pages(void)
+{
+	three_with(FW_VADF_RANDOM, 2);
+}
+
+void two_pages_out(void)
+{
+	two_pages();
+	page_out(w->cpu[0]);
+}
+
+void two_pages_modified(void)
+{
+	two_pages();
+	push_out(w->cpu[0]);
+}
