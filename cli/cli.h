@@ -37,7 +37,10 @@ struct run_options {
 	char **argv; /* the program and its arguments */
 };
 
-int run_options_parse(int argc, char **argv, struct run_options *ret);
+/* argv[0] is the verb. */
+int run_options_parse(char **argv, struct run_options *ret);
+/* -m or -b of another verb, meant as run means it. */
+int run_option_set(struct run_options *o, char letter, const char *value);
 /* Text of `faultwise help` (verb NULL) or `faultwise help VERB`. */
 int help(const char *verb);
 int unknown_verb(const char *verb);
@@ -86,7 +89,7 @@ int start_system(struct front *f, char **main_argv);
 void watch(struct front *f);
 _Noreturn void end_like(int wait_status);
 /* run.c: the whole command line, "faultwise run ..." */
-int run_main(int argc, char **argv);
+int run_main(char **argv);
 /* summary.c */
 void print_summary(const struct front *f);
 /* stat.c */

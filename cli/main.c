@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/doctor.h"
 #include "cli/replay.h"
 
 static int version(void)
@@ -23,9 +24,11 @@ int main(int argc, char **argv)
 				     "PROGRAM");
 	}
 	if (!strcmp(verb, "run"))
-		return run_main(argc, argv);
+		return run_main(argv);
 	if (!strcmp(verb, "replay"))
-		return replay_main(argc - 1, argv + 1);
+		return replay_main(argv + 1);
+	if (!strcmp(verb, "doctor"))
+		return doctor_main(argv + 1);
 	if (!strcmp(verb, "help"))
 		return help(argv[2]);
 	if (!strcmp(verb, "--help") || !strcmp(verb, "-h"))

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * opt.c - the options of `faultwise run`, from one table: parsing, help and
- * did-you-mean.
+ * opt.c - the verbs, and the options of `faultwise run`: their table, what
+ * their values may be, the help.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/doctor.h"
+#include "cli/options.h"
 #include "cli/replay.h"
 
 enum option_id {
@@ -19,13 +21,7 @@ enum option_id {
 	OPT_HELP
 };
 
-static const struct option {
-	enum option_id id;
-	char letter; /* 0: none */
-	const char *name;
-	const char *arg; /* NULL: takes none */
-	const char *text;
-} options[] = {
+static const struct option options[] = {
 	{OPT_MEMORY, 'm', "memory", "SIZE",
 	 "RAM for the program and all it starts, tables included:\n"
 	 "64M, 1.5G, 16384p (pages), bytes. Least: 8M. Default:\n"
@@ -48,7 +44,8 @@ static const struct option {
 };
 #define N_OPTIONS (sizeof(options) / sizeof(*options))
 
-static const char *const verbs[] = {"run", "replay", "help", "version"};
+static const char *const verbs[] = {"run", "replay", "doctor", "help",
+				    "version"};
 #define N_VERBS (sizeof(verbs) / sizeof(*verbs))
 
 static const char *const help_general =
@@ -63,7 +60,8 @@ static const char *const help_general =
 	"Verbs:\n"
 	"  run        run a program\n"
 	"  replay     push a page-reference trace through sizes and policies\n"
-	"  help VERB  tell about a verb\n"
+	"  doctor     try what runs need on this machine, say what is wrong\n"
+	"  help VERB  tell about a verb; more is in the manual pages\n"
 	"  version    print the version\n";
 
 static const char *const help_run =
@@ -82,23 +80,23 @@ static const char *const help_status =
 	"A program runs with your rights, as it would without faultwise, but\n"
 	"setuid programs gain nothing. Use `sudo faultwise run`.\n";
 
-static void help_option(const struct option *o)
-{
-	char head[64];
+static int set_option(void *into, const struct option *option,
+		      const char *value);
 
-	if (o->letter)
-		snprintf(head, sizeof(head), "-%c, --%s%s%s", o->letter,
-			 o->name, o->arg ? " " : "", o->arg ? o->arg : "");
-	else
-		snprintf(head, sizeof(head), "    --%s%s%s", o->name,
-			 o->arg ? " " : "", o->arg ? o->arg : "");
-	printf(strlen(head) > 19 ? "  %s\n%22s" : "  %-20s", head, "");
-	for (const char *at = o->text; *at; at++) {
-		putchar(*at);
-		if (*at == '\n')
-			printf("%22s", "");
-	}
-	putchar('\n');
+static const struct option_table table = {
+	.verb = "run",
+	.options = options,
+	.n = N_OPTIONS,
+	.misuse = EXIT_US,
+	.set = set_option,
+};
+
+static int list_options(void)
+{
+	options_list(&table);
+	options_list(&replay_options);
+	options_list(&doctor_options);
+	return 0;
 }
 
 int help(const char *verb)
@@ -109,13 +107,16 @@ int help(const char *verb)
 	}
 	if (!strcmp(verb, "replay"))
 		return replay_help();
+	if (!strcmp(verb, "doctor"))
+		return doctor_help();
+	if (!strcmp(verb, "options")) /* for the completions and the tests */
+		return list_options();
 	if (strcmp(verb, "run"))
 		return !strcmp(verb, "help") || !strcmp(verb, "version")
 			       ? help(NULL)
 			       : unknown_verb(verb);
 	fputs(help_run, stdout);
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		help_option(&options[i]);
+	options_help(&table);
 	fputs(help_status, stdout);
 	return 0;
 }
@@ -214,10 +215,12 @@ static int set_commit(struct run_options *o, const char *value)
 		    value);
 }
 
-static int set_option(struct run_options *o, const struct option *option,
+static int set_option(void *into, const struct option *option,
 		      const char *value)
 {
-	switch (option->id) {
+	struct run_options *o = into;
+
+	switch ((enum option_id)option->id) {
 	case OPT_MEMORY:
 		return set_memory(o, value);
 	case OPT_STORE:
@@ -239,115 +242,20 @@ static int set_option(struct run_options *o, const struct option *option,
 	return 0;
 }
 
-/* ---- words ------------------------------------------------------------- */
-
-static const struct option *by_letter(char letter)
+int run_option_set(struct run_options *o, char letter, const char *value)
 {
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		if (letter && options[i].letter == letter)
-			return &options[i];
-	return NULL;
+	return letter == 'm' ? set_memory(o, value) : set_store(o, value);
 }
 
-static const struct option *by_name(const char *name, size_t length)
+int run_options_parse(char **argv, struct run_options *ret)
 {
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		if (!strncmp(options[i].name, name, length) &&
-		    !options[i].name[length])
-			return &options[i];
-	return NULL;
-}
-
-static int unknown_option(const char *word)
-{
-	const char *names[N_OPTIONS], *meant = NULL;
-
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		names[i] = options[i].name;
-	if (!strncmp(word, "--", 2))
-		meant = nearest(word + 2, names, N_OPTIONS);
-	if (meant)
-		return fail(EXIT_US,
-			    "run has no option '%s'. Did you mean "
-			    "'--%s'?",
-			    word, meant);
-	return fail(EXIT_US, "run has no option '%s'. See: faultwise help run",
-		    word);
-}
-
-static int no_value(const struct option *o, const char *word)
-{
-	return fail(EXIT_US, "option '%s' wants a value. Say: %s %s", word,
-		    word, o->arg);
-}
-
-/* "--name", "--name=value" or "--name value"; *at is the word's index. */
-static int parse_long(struct run_options *o, char **argv, int *at)
-{
-	const char *word = argv[*at], *equals = strchr(word, '=');
-	size_t length = equals ? (size_t)(equals - word) : strlen(word);
-	const struct option *option = by_name(word + 2, length - 2);
-	const char *value = equals ? equals + 1 : NULL;
-
-	if (!option)
-		return unknown_option(word);
-	if (!option->arg && value)
-		return fail(EXIT_US,
-			    "option '--%s' takes no value. Leave out "
-			    "'=%s'.",
-			    option->name, value);
-	if (option->arg && !value) {
-		value = argv[++*at];
-		if (!value)
-			return no_value(option, word);
-	}
-	return set_option(o, option, value ? value : "");
-}
-
-/* "-q", "-m 64M", "-m64M", "-qm64M". */
-static int parse_short(struct run_options *o, char **argv, int *at)
-{
-	const char *word = argv[*at];
-
-	for (const char *c = word + 1; *c; c++) {
-		const struct option *option = by_letter(*c);
-		int status;
-
-		if (!option)
-			return unknown_option(word);
-		if (option->arg) {
-			const char *value = c[1] ? c + 1 : argv[++*at];
-
-			return value ? set_option(o, option, value)
-				     : no_value(option, word);
-		}
-		status = set_option(o, option, "");
-		if (status)
-			return status;
-	}
-	return 0;
-}
-
-int run_options_parse(int argc, char **argv, struct run_options *ret)
-{
-	int at, status = 0;
+	int at, status;
 
 	memset(ret, 0, sizeof(*ret));
-	for (at = 1; at < argc && !status; at++) {
-		const char *word = argv[at];
-
-		if (!strcmp(word, "--")) {
-			at++;
-			break;
-		}
-		if (word[0] != '-' || !word[1])
-			break;
-		status = word[1] == '-' ? parse_long(ret, argv, &at)
-					: parse_short(ret, argv, &at);
-	}
+	status = options_parse(&table, ret, argv, &at);
 	if (status)
 		return status;
-	if (at >= argc)
+	if (!argv[at])
 		return fail(EXIT_US, "no program is given. Say: faultwise run "
 				     "[OPTIONS] -- PROGRAM [ARGUMENTS]");
 	ret->argv = argv + at;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/group.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u
@@ -25,38 +26,14 @@ extern const unsigned char fw_kernel_image[], fw_kernel_image_end[];
 
 /* ---- how much ---------------------------------------------------------- */
 
-/* What the memory control group of this process still grants. */
-static uint64_t group_room(void)
-{
-	char line[512], path[640];
-	uint64_t max = 0, used = 0;
-	FILE *file = fopen("/proc/self/cgroup", "re");
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "0::/", 4))
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max",
-			 line + 3);
-		max = read_number(path, "");
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.current",
-			 line + 3);
-		used = read_number(path, "");
-	}
-	if (file)
-		fclose(file);
-	if (!max)
-		return UINT64_MAX;
-	return max > used ? max - used : 0;
-}
-
 /* What this machine, or this control group, has for us. */
 static uint64_t available_ram(void)
 {
 	uint64_t bytes = read_number("/proc/meminfo", "MemAvailable:") << 10;
-	uint64_t room = group_room();
+	struct group group;
 
-	return bytes < room ? bytes : room;
+	group_find(&group);
+	return bytes < group.room ? bytes : group.room;
 }
 
 static void warn_if_too_much(const struct front *f)

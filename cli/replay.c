@@ -5,12 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/options.h"
 #include "cli/replay.h"
 #include "cli/text.h"
 
@@ -35,16 +35,23 @@ struct replay {
 	double seconds;
 };
 
-static const struct option long_options[] = {
-	{"memory", required_argument, NULL, 'm'},
-	{"policy", required_argument, NULL, 'p'},
-	{"json", no_argument, NULL, 'j'},
-	{"ahead", no_argument, NULL, 'a'},
-	{"check", no_argument, NULL, 'c'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+enum option_id { OPT_SIZES, OPT_POLICIES, OPT_AHEAD, OPT_JSON, OPT_CHECK,
+		 OPT_HELP };
+
+static const struct option options[] = {
+	{OPT_SIZES, 'm', "memory", "SIZE,...",
+	 "frames for the program's pages: 64M, 3p (pages);\n"
+	 "tables come on top. Default: 1M,4M,16M,64M"},
+	{OPT_POLICIES, 'p', "policy", "POLICY,...",
+	 "which pages leave memory first, see below.\n"
+	 "Default: nt,clock"},
+	{OPT_AHEAD, 0, "ahead", NULL,
+	 "windows and read-ahead, as in a run; otherwise a\n"
+	 "fault brings one page"},
+	{OPT_JSON, 0, "json", NULL, "one object of schema faultwise.replay/1"},
+	{OPT_CHECK, 0, "check", NULL, "verify all records at the end"},
+	{OPT_HELP, 'h', "help", NULL, "this text"},
 };
-#define N_LONG (sizeof(long_options) / sizeof(*long_options) - 1)
 
 static const char help_text[] =
 	"faultwise replay [-m SIZE,...] [-p POLICY,...] [OPTIONS] TRACE\n"
@@ -56,21 +63,7 @@ static const char help_text[] =
 	"Pushes a page-reference trace through the memory manager on a\n"
 	"software MMU: what faults there would be with each size and policy.\n"
 	"\n"
-	"Options:\n"
-	"  -m, --memory SIZE,...\n"
-	"                      frames for the program's pages: 64M,\n"
-	"                      3p (pages); tables come on top.\n"
-	"                      Default: 1M,4M,16M,64M\n"
-	"  -p, --policy POLICY,...\n"
-	"                      which pages leave memory first, see\n"
-	"                      below. Default: nt,clock\n"
-	"      --ahead         windows and read-ahead, as in a run;\n"
-	"                      otherwise a fault brings one page\n"
-	"      --json          one object of schema faultwise.replay/1\n"
-	"      --check         verify all records at the end\n"
-	"  -h, --help          this text\n"
-	"\n"
-	"Policies:\n";
+	"Options:\n";
 
 static const char help_trace[] =
 	"\n"
@@ -83,6 +76,8 @@ static const char help_trace[] =
 int replay_help(void)
 {
 	fputs(help_text, stdout);
+	options_help(&replay_options);
+	puts("\nPolicies:");
 	for (unsigned i = 0; i < FW_POLICIES; i++)
 		printf("  %-18s  %s\n", fw_policy_name((enum fw_policy_id)i),
 		       fw_policy_text((enum fw_policy_id)i));
@@ -144,65 +139,64 @@ static int each_word(struct replay *r, const char *list,
 	return status;
 }
 
-static int bad_option(char **argv, int letter)
+static int set_trace(struct replay *r, const char *path)
 {
-	const char *names[N_LONG], *word = argv[optind - 1], *meant = NULL;
-
-	if (letter == ':')
-		return fail(EXIT_USAGE, "option '%s' wants a value. See: "
-					"faultwise help replay", word);
-	for (size_t i = 0; i < N_LONG; i++)
-		names[i] = long_options[i].name;
-	if (!strncmp(word, "--", 2))
-		meant = nearest(word + 2, names, N_LONG);
-	if (meant)
-		return fail(EXIT_USAGE, "replay has no option '%s'. Did you "
-					"mean '--%s'?", word, meant);
-	return fail(EXIT_USAGE, "replay has no option '%s'. See: "
-				"faultwise help replay", word);
+	if (r->path)
+		return fail(EXIT_USAGE, "more than one trace is given. Say: "
+					"faultwise replay -m 64M TRACE, or - "
+					"for stdin");
+	r->path = path;
+	return 0;
 }
 
-static int parse_options(struct replay *r, int argc, char **argv)
+static int set_option(void *into, const struct option *option,
+		      const char *value)
 {
-	int letter, status = 0;
+	struct replay *r = into;
 
-	opterr = 0;
-	optind = 1;
-	while (!status && (letter = getopt_long(argc, argv, ":m:p:h",
-						long_options, NULL)) != -1) {
-		switch (letter) {
-		case 'm':
-			status = each_word(r, optarg, add_size);
-			break;
-		case 'p':
-			status = each_word(r, optarg, add_policy);
-			break;
-		case 'j':
-			r->json = true;
-			break;
-		case 'a':
-			r->ahead = true;
-			break;
-		case 'c':
-			r->check = true;
-			break;
-		case 'h':
-			exit(replay_help());
-		default:
-			status = bad_option(argv, letter);
-		}
+	if (!option)
+		return set_trace(r, value);
+	switch ((enum option_id)option->id) {
+	case OPT_SIZES:
+		return each_word(r, value, add_size);
+	case OPT_POLICIES:
+		return each_word(r, value, add_policy);
+	case OPT_AHEAD:
+		r->ahead = true;
+		return 0;
+	case OPT_JSON:
+		r->json = true;
+		return 0;
+	case OPT_CHECK:
+		r->check = true;
+		return 0;
+	case OPT_HELP:
+		exit(replay_help());
 	}
+	return 0;
+}
+
+const struct option_table replay_options = {
+	.verb = "replay",
+	.options = options,
+	.n = sizeof(options) / sizeof(*options),
+	.misuse = EXIT_USAGE,
+	.operands = true,
+	.set = set_option,
+};
+
+static int parse_options(struct replay *r, char **argv)
+{
+	int at, status = options_parse(&replay_options, r, argv, &at);
+
 	if (status)
 		return status;
-	if (optind + 1 != argc)
-		return fail(EXIT_USAGE, "%s. Say: faultwise replay -m 64M "
-					"TRACE, or - for stdin",
-			    optind < argc ? "more than one trace is given"
-					  : "no trace is given");
-	r->path = argv[optind];
+	if (!r->path)
+		return fail(EXIT_USAGE, "no trace is given. Say: faultwise "
+					"replay -m 64M TRACE, or - for stdin");
 	if (!r->n_sizes)
 		status = each_word(r, "1M,4M,16M,64M", add_size);
-	if (!r->n_policies)
+	if (!status && !r->n_policies)
 		status = each_word(r, "nt,clock", add_policy);
 	return status;
 }
@@ -476,14 +470,14 @@ static int replay(struct replay *r)
 	return status;
 }
 
-int replay_main(int argc, char **argv)
+int replay_main(char **argv)
 {
 	struct replay *r = calloc(1, sizeof(*r));
 	int status;
 
 	if (!r)
 		return fail(EXIT_US, "there is no memory. Give less with -m.");
-	status = parse_options(r, argc, argv);
+	status = parse_options(r, argv);
 	if (!status)
 		status = replay(r);
 	if (!status)

@@ -15,6 +15,8 @@
 
 #include <faultwise/mm.h>
 
+#include "cli/options.h"
+
 /* ---- trace.c ----------------------------------------------------------- */
 
 /* A reference to one page: its number above two bits of access. */
@@ -84,7 +86,9 @@ void replay_machine_close(struct replay_machine *m);
 
 /* ---- replay.c ---------------------------------------------------------- */
 
-int replay_main(int argc, char **argv);
+extern const struct option_table replay_options;
+
+int replay_main(char **argv); /* argv[0] is the verb */
 int replay_help(void);
 
 #endif

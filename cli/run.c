@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -118,13 +119,18 @@ static int finish(struct front *f)
 	return status;
 }
 
-int run_main(int argc, char **argv)
+int run_main(char **argv)
 {
 	static struct front f;
-	int status = run_options_parse(argc - 1, argv + 1, &f.opt);
+	int status = run_options_parse(argv + 1, &f.opt);
 
 	if (status)
 		return status;
+	if (syscall(FW_CALL_INSIDE) == FW_INSIDE)
+		return fail(EXIT_US,
+			    "cannot run %s: this is inside a run already, and "
+			    "runs do not nest. Start it without faultwise, or "
+			    "from outside.", f.opt.argv[0]);
 	take_time(&f.start_ns, &f.start_ticks);
 	f.stat_fd = -1;
 	status = set_up(&f);

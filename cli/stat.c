@@ -122,6 +122,20 @@ static void put_page_file(FILE *out, const struct front *f)
 	put_number(out, "pages_zero_elided", t->pages_zero_elided, "},\n");
 }
 
+static void put_refusals(FILE *out, const struct fw_run *run)
+{
+	const char *before = "";
+
+	fprintf(out, "\"refused\":[");
+	for (unsigned kind = 0; kind < FW_REFUSALS; kind++)
+		if (run->refusals & 1u << kind) {
+			fprintf(out, "%s\"%s\"", before,
+				refusal_name((enum fw_refusal)kind));
+			before = ",";
+		}
+	fprintf(out, "],\n");
+}
+
 static void put_rest(FILE *out, const struct front *f)
 {
 	const struct fw_totals *t = &f->final.totals;
@@ -141,6 +155,7 @@ static void put_rest(FILE *out, const struct front *f)
 	put_number(out, "procs_left", f->final.procs_left, ",\n");
 	put_number(out, "leaked_spaces", f->final.procs_left ? 0 : t->spaces,
 		   ",\n");
+	put_refusals(out, f->run);
 	fprintf(out, "\"check\":{");
 	put_number(out, "runs", f->final.check_runs, ",");
 	put_number(out, "failures", f->final.check_failures, "}\n");

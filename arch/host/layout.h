@@ -46,6 +46,13 @@ struct fw_boot {
 };
 
 /*
+ * A system call that only runs have: says that there is one. Its number is far
+ * beyond the host's, which answers ENOSYS.
+ */
+#define FW_CALL_INSIDE 0x46570001
+#define FW_INSIDE 0x4657
+
+/*
  * Descriptors that belong to the run, at fixed numbers in every guest: from
  * fw_run.fd_first up to and including fd_last. The guest cannot close or
  * replace them.
@@ -62,6 +69,19 @@ enum fw_run_fd {
 enum fw_run_flags {
 	FW_RUN_CHECK = 1, /* --check */
 	FW_RUN_QUIET = 2,
+};
+
+/* What programs asked for and do not get (os/refuse.c). */
+enum fw_refusal {
+	FW_REFUSED_IO_URING,
+	FW_REFUSED_AIO,
+	FW_REFUSED_USERFAULTFD,
+	FW_REFUSED_PTRACE,
+	FW_REFUSED_SECCOMP,
+	FW_REFUSED_ZERO_COPY,
+	FW_REFUSED_SETUID,
+	FW_REFUSED_32_BIT,
+	FW_REFUSALS
 };
 
 enum fw_run_state {
@@ -101,6 +121,13 @@ struct fw_run {
 	uint64_t stop_ticks;	/* ... the longest, until he was continued */
 	uint64_t repair_ticks;	/* longest section that began with undoing
 				 * what a dead one had begun (mm lock) */
+	/* Bits 1 << enum fw_refusal (atomic): of kinds that somebody has
+	 * met first, and of those whose entry in `refused` is written. */
+	uint32_t refusals_claimed, refusals;
+	struct {
+		char name[16]; /* of the thread that asked first */
+		uint32_t pid;
+	} refused[FW_REFUSALS];
 	struct fw_proc *procs;	/* list; guarded by procs_lock */
 	struct fw_lock procs_lock;
 	char message[256];	/* text of the failure or Oops */
