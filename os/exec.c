@@ -6,6 +6,7 @@
  * space. The old space is destroyed by its agent, which outlives it.
  */
 #include <asm/stat.h>
+#include <linux/elf.h>
 
 #include "arch/host/kernel/trap.h"
 #include "os/image.h"
@@ -100,6 +101,30 @@ static long check_file(long dirfd, const char *path, long flags, long fd)
 	r = HC4(439 /* faccessat2 */, dirfd, path, 1 /* X_OK */,
 		HOST_AT_EACCESS | (flags & 0x100));
 	return r == -ENOSYS ? HC3(__NR_faccessat, dirfd, path, 1) : r;
+}
+
+/* As the host's exec does under no_new_privs, a program that would gain
+ * rights runs without them: the user is told. */
+static void look_for_rights(struct exec *e)
+{
+	static const char capabilities[] = "security.capability";
+	struct stat st;
+	bool user, group;
+
+	if (HC2(__NR_fstat, e->fd, &st))
+		return;
+	user = st.st_mode & 04000 && st.st_uid != HC0(__NR_geteuid);
+	group = (st.st_mode & 02010) == 02010 && st.st_gid != HC0(__NR_getegid);
+	if (user || group ||
+	    (HC0(__NR_geteuid) &&
+	     HC4(__NR_fgetxattr, e->fd, capabilities, 0, 0) > 0))
+		os_refused(e->t, FW_REFUSED_SETUID);
+}
+
+static bool is_32_bit(const char *head, long len)
+{
+	return len >= SELFMAG + 1 && !memcmp(head, ELFMAG, SELFMAG) &&
+	       head[EI_CLASS] == ELFCLASS32;
 }
 
 static long open_program(struct exec *e, long dirfd, long flags)
@@ -199,8 +224,12 @@ static long find_program(struct exec *e, long dirfd, long flags)
 			flags = 0;
 			continue;
 		}
-		if (elf_acceptable((const uint8_t *)head, len))
+		if (elf_acceptable((const uint8_t *)head, len)) {
+			look_for_rights(e);
 			return 0;
+		}
+		if (is_32_bit(head, len))
+			os_refused(e->t, FW_REFUSED_32_BIT);
 		HC1(__NR_close, e->fd);
 		return len < 0 ? len : -ENOEXEC;
 	}

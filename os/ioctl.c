@@ -22,6 +22,7 @@
 #define FIEMAP_BYTES 32
 #define FIEMAP_EXTENT_BYTES 56
 #define DEDUPE_BYTES 24
+#define NEW_USERFAULTFD 0xaa00u
 #define DEDUPE_INFO_BYTES 32
 
 /* A request and its argument: size 0 means a value, no pointer. */
@@ -127,6 +128,10 @@ long sys_ioctl(struct kthread *t, struct ucontext *uc, const long a[6])
 	struct buffers b;
 
 	(void)uc;
+	if (request == NEW_USERFAULTFD) { /* of /dev/userfaultfd */
+		os_refused(t, FW_REFUSED_USERFAULTFD);
+		return -EPERM;
+	}
 	buf_init(&b, t);
 	if (r)
 		buf_add(&b, r->size ? arg : 0, r->size,

@@ -70,6 +70,10 @@ long os_futex_wake(struct kthread *t, uint64_t uaddr, int n);
 os_call_fn sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigpending;
 os_call_fn sys_rt_sigsuspend, sys_rt_sigtimedwait, sys_sigaltstack;
 
+/* refuse.c: a thing that runs do not have was asked for */
+os_call_fn sys_seccomp;
+void os_refused_call(struct kthread *t, uint64_t nr);
+
 /* sigframe.c */
 os_call_fn sys_rt_sigreturn;
 

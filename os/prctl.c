@@ -66,6 +66,9 @@ long sys_prctl(struct kthread *t, struct ucontext *uc, const long a[6])
 		return put_auxv(t, a);
 	case PR_GET_SECCOMP:
 		return 0; /* the guest has none of its own */
+	case PR_SET_SECCOMP:
+		os_refused(t, FW_REFUSED_SECCOMP);
+		return -EINVAL;
 	case PR_SET_MM:
 		return -EPERM;
 	case PR_SET_DUMPABLE:

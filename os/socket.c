@@ -21,6 +21,7 @@
 #define SO_TYPE 3
 #define SO_ATTACH_FILTER 26
 #define SO_ATTACH_REUSEPORT_CBPF 51
+#define SO_ZEROCOPY 60
 #define CLOCK_MONOTONIC 1
 #define NSEC 1000000000ll
 #define MMSG_MAX 1024
@@ -262,6 +263,10 @@ long sys_setsockopt(struct kthread *t, struct ucontext *uc, const long a[6])
 	struct buffers b;
 
 	(void)uc;
+	if ((int)a[1] == SOL_SOCKET && (int)a[2] == SO_ZEROCOPY) {
+		os_refused(t, FW_REFUSED_ZERO_COPY);
+		return -ENOPROTOOPT;
+	}
 	buf_init(&b, t);
 	if ((int)a[4] > 0)
 		buf_add(&b, (uint64_t)a[3], (uint32_t)a[4], FW_ACC_READ);

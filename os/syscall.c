@@ -131,6 +131,7 @@ static long dispatch(struct kthread *t, struct ucontext *uc, uint64_t nr)
 	case OS_NOW:
 		return call_native(t, call, (long)nr, a);
 	case OS_REFUSE:
+		os_refused_call(t, nr);
 		return -(long)call->error;
 	case OS_NONE:
 		break;
@@ -144,7 +145,9 @@ void os_syscall(struct kthread *t, struct ucontext *uc)
 	long ret;
 
 	agents_reap(t);
-	ret = nr < OS_CALLS ? dispatch(t, uc, nr) : -ENOSYS;
+	ret = nr < OS_CALLS	     ? dispatch(t, uc, nr)
+	      : nr == FW_CALL_INSIDE ? FW_INSIDE
+				     : -ENOSYS;
 	if (ret == K_ERESTART) {
 		uc->uc_mcontext.rip -= SYSCALL_INSN_BYTES;
 		uc->uc_mcontext.rax = nr;

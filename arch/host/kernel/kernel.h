@@ -224,6 +224,9 @@ void os_signals_init(struct kthread *t, uint64_t mask, uint64_t ignored);
  * when the host cannot tell its path. */
 void os_exe_name(struct kthread *t, long fd, const char *otherwise);
 
+/* Notes that something was asked for which runs do not have. */
+void os_refused(struct kthread *t, enum fw_refusal kind);
+
 /* Installs the seccomp filter (once per run, in the first guest). */
 long os_filter_install(struct kthread *t);
 

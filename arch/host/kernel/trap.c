@@ -314,6 +314,7 @@ static void trap_syscall(int sig, siginfo_t *info, void *context)
 	if (info->si_arch != 0xc000003eu /* AUDIT_ARCH_X86_64 */) {
 		t->quick = 0;
 		uc->uc_mcontext.rax = (uint64_t)-ENOSYS; /* int 0x80 */
+		os_refused(t, FW_REFUSED_32_BIT);
 		return;
 	}
 	at = trap_enter(t, uc);

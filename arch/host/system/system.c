@@ -48,6 +48,7 @@ static struct {
 	bool clean_due; /* a child has ended */
 	uint64_t check_runs, check_failures;
 	uint32_t lost_agents;
+	uint32_t refusals_told;
 } sys;
 
 static uint64_t now_ms(void)
@@ -110,6 +111,12 @@ static void tell_final(bool last)
 	sys.final_sent = tell(&m, sizeof(m));
 }
 
+static void tell_refusals(void)
+{
+	if (!(sys.run->flags & FW_RUN_QUIET))
+		refusals_tell(sys.run, &sys.refusals_told, say);
+}
+
 /* ---- checking ---------------------------------------------------------- */
 
 static void report_line(void *arg, const char *line)
@@ -144,6 +151,7 @@ _Noreturn static void finish(void)
 {
 	procs_clean(sys.mm, sys.run, sys.actor, true, say);
 	check();
+	tell_refusals();
 	for (tell_final(true); sys.ended && !sys.final_sent; tell_final(true))
 		wait_for_link();
 	_exit(0);
@@ -159,6 +167,7 @@ static void after_end(void)
 	    now_ms() - sys.ended_ms < FINAL_WAIT_MS)
 		return;
 	check();
+	tell_refusals();
 	tell_final(false);
 }
 
@@ -269,6 +278,7 @@ static void each_second(void)
 		return;
 	sys.next_check_ms = now_ms() + TICK_MS;
 	check();
+	tell_refusals();
 }
 
 static void tick(void)

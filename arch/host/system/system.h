@@ -101,6 +101,15 @@ unsigned procs_clean(struct fw_mm *mm, struct fw_run *run,
 /* Starts the threads that write modified pages and ready frames; 0, errno. */
 int workers_start(struct fw_mm *mm, struct fw_run *run, struct fw_actor *actor);
 
+/* ---- refused.c ---------------------------------------------------------- */
+
+/* Tells, by `say`, of each kind of thing that was refused and not yet told;
+ * *told are the bits of those that were. */
+void refusals_tell(const struct fw_run *run, uint32_t *told,
+		   void (*say)(const char *line));
+/* One word for a kind, as in --stat. */
+const char *refusal_name(enum fw_refusal kind);
+
 /* ---- guest.c ----------------------------------------------------------- */
 
 /* In the child that becomes the first guest: starts the kernel image. */
