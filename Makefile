@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A thin front for Meson: each goal first sees to it that the tools are here.
 .PHONY: all demo check check-all bench soak bootstrap bootstrap-all lint \
-	behaviours coverage format clean ring0
+	behaviours coverage format clean ring0 release deb
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 
@@ -55,6 +55,14 @@ coverage:
 	@tools/bootstrap coverage
 	@tools/coverage
 
+# The command as it is handed out: static, stripped, the same wherever built
+release: bootstrap
+	@tools/make-release
+
+# Packages for Debian and Ubuntu, from that
+deb: release
+	@tools/make-deb
+
 # clang-tidy and cppcheck over all of our C
 lint: bootstrap-all all
 	@tools/lint
@@ -63,4 +71,4 @@ format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
-	@rm -rf build build-asan build-tsan build-coverage
+	@rm -rf build build-asan build-tsan build-coverage build-release
