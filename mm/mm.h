@@ -245,6 +245,15 @@ void table_prune_all(struct fw_mm *mm, struct fw_space *space);
 unsigned table_path(struct fw_space *space, fw_vpn vpn,
 		    fw_pte entry[FW_LEVELS]);
 
+/* So many pages more are in its regions. */
+static inline void space_grown(struct fw_mm *mm, struct fw_space *space,
+			       uint64_t pages)
+{
+	FW_ADD(mm, space->mapped, pages);
+	if (space->mapped > space->mapped_peak)
+		space->mapped_peak = space->mapped;
+}
+
 /* ---- vad.c --------------------------------------------------------------- */
 
 /* Lookups want the space lock or the mm lock. */

@@ -263,7 +263,7 @@ enum fw_status fw_extend(struct fw_mm *mm, struct fw_actor *actor,
 		status = FW_E_NOMEM;
 	if (status == FW_OK) {
 		FW_SET(mm, v->end, r.end);
-		FW_ADD(mm, space->mapped, r.end - r.start);
+		space_grown(mm, space, r.end - r.start);
 		commit_charge(mm, space,
 			      (int64_t)vad_charge(v, r.end - r.start));
 		vad_merge(mm, space, v);

@@ -170,7 +170,7 @@ void vad_insert(struct fw_mm *mm, struct fw_space *space, struct fw_vad *vad)
 		FW_SET(mm, parent->right, vad);
 	vad_rebalance(mm, space, parent);
 	FW_ADD(mm, space->n_vads, 1);
-	FW_ADD(mm, space->mapped, vad->end - vad->start);
+	space_grown(mm, space, vad->end - vad->start);
 }
 
 void vad_remove(struct fw_mm *mm, struct fw_space *space, struct fw_vad *vad)

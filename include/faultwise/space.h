@@ -52,6 +52,7 @@ struct fw_space {
 	uint64_t peak;
 	uint64_t ws_min, ws_max; /* pages; soft. 0 = none */
 	uint64_t mapped;	/* pages in regions */
+	uint64_t mapped_peak;
 	uint64_t committed;	/* pages charged */
 	uint64_t table_frames;
 	fw_vpn trim_hand;	/* where the clock stands */
