@@ -6,7 +6,6 @@
  * pieces of an iovec, mostly) cost one announcement.
  */
 #include "os/buffers.h"
-#include "os/procview.h"
 
 #define EFAULT_TRIES 4
 #define STRING_MAX 4096u
@@ -255,11 +254,4 @@ long buf_call_masked(struct buffers *b, long nr, long args[6], long *mask_arg,
 		t->guest_mask = old;
 	}
 	return ret;
-}
-
-bool path_is_exe(struct kthread *t, const char *path)
-{
-	const char *own = proc_own(t, path);
-
-	return own && !k_strcmp(own, "exe") && t->p->exe[0];
 }

@@ -58,7 +58,4 @@ long buf_call(struct buffers *b, long nr, const long args[6],
 long buf_call_masked(struct buffers *b, long nr, long args[6], long *mask_arg,
 		     uint64_t size);
 
-/* True for a path that means the program being run. */
-bool path_is_exe(struct kthread *t, const char *path);
-
 #endif

@@ -159,6 +159,34 @@ static uint64_t phdr_address(const struct elf_file *f, uint64_t bias)
 	return 0;
 }
 
+/* Where code and data lie, as /proc/PID/stat says. */
+static void show_extent(struct kproc *p, const struct elf_file *f,
+			uint64_t bias)
+{
+	struct fw_proc_image *im = &p->proc->image;
+
+	im->start_code = ~0ull;
+	im->end_code = im->start_data = im->end_data = 0;
+	for (unsigned i = 0; i < f->eh.e_phnum; i++) {
+		uint64_t start = f->ph[i].p_vaddr + bias;
+		uint64_t end = start + f->ph[i].p_filesz;
+
+		if (f->ph[i].p_type != PT_LOAD)
+			continue;
+		if (f->ph[i].p_flags & PF_X) {
+			im->start_code = start < im->start_code
+						 ? start
+						 : im->start_code;
+			im->end_code = end > im->end_code ? end : im->end_code;
+		}
+		im->start_data = start > im->start_data ? start
+							: im->start_data;
+		im->end_data = end > im->end_data ? end : im->end_data;
+	}
+	if (im->start_code > im->end_code)
+		im->start_code = im->end_code;
+}
+
 static long load_interp(struct kthread *t, const char *path, struct image *im)
 {
 	struct elf_file f;
@@ -217,6 +245,7 @@ long elf_load(struct kthread *t, long fd, struct image *im)
 	if (f.eh.e_type == ET_DYN && !f.interp[0])
 		im->brk = PIE_BASE;
 	im->exec_stack = wants_exec_stack(&f);
+	show_extent(t->p, &f, bias);
 	r = map_segments(t, &f, bias);
 	if (!r && f.interp[0])
 		r = load_interp(t, f.interp, im);
@@ -326,6 +355,23 @@ static uint64_t push_strings(struct stack *s, char *const *v, uint64_t n)
 	return s->sp;
 }
 
+/* What /proc shows of the stack: the strings lie from args to the name. */
+static void show_stack(struct kproc *p, const struct image *im, uint64_t sp,
+		       const uint64_t strings[3], uint64_t args, uint64_t envs)
+{
+	struct fw_proc_image *show = &p->proc->image;
+
+	show->start_brk = show->brk = im->brk;
+	show->start_stack = sp;
+	show->arg_start = args;
+	show->arg_end = show->env_start = envs;
+	show->env_end = strings[2];
+	show->n_auxv = p->n_auxv;
+	if (show->n_auxv > sizeof(show->auxv) / sizeof(show->auxv[0]))
+		show->n_auxv = sizeof(show->auxv) / sizeof(show->auxv[0]);
+	memcpy(show->auxv, p->auxv, show->n_auxv * sizeof(show->auxv[0]));
+}
+
 long elf_stack(struct kthread *t, const struct image *im,
 	       const struct host_stack *hs, const char *exec_name,
 	       uint64_t *ret_sp)
@@ -353,6 +399,7 @@ long elf_stack(struct kthread *t, const struct image *im,
 	at += (envc + 1) * 8;
 	if (!s.error)
 		s.error = user_write(t, at, t->p->auxv, t->p->n_auxv * 8);
+	show_stack(t->p, im, s.sp, strings, args, envs);
 	*ret_sp = s.sp;
 	return s.error ? -ENOMEM : 0;
 }

@@ -10,6 +10,7 @@
 
 #include "arch/host/kernel/trap.h"
 #include "os/image.h"
+#include "os/procview.h"
 
 #define HOST_AT_FDCWD (-100)
 #define HOST_AT_EMPTY_PATH 0x1000
@@ -316,10 +317,16 @@ static long exec_memory(struct kthread *t, struct exec **ret)
 	return 0;
 }
 
-static long substitute_self(struct exec *e)
+/* A name of the program that a guest runs, or of another that is ours. */
+static long substitute(struct exec *e, long dirfd, long flags)
 {
-	if (k_strcmp(e->path, "/proc/self/exe") == 0)
-		memcpy(e->path, e->t->p->exe, k_strlen(e->t->p->exe) + 1);
+	char to[4096];
+	long n = flags & 0x100 ? 0 : view_link(e->t, dirfd, e->path, to);
+
+	if (n < 0)
+		return n;
+	if (n)
+		memcpy(e->path, to, (size_t)n + 1);
 	memcpy(e->name, e->path, k_strlen(e->path) + 1);
 	return 0;
 }
@@ -335,7 +342,7 @@ static long do_exec(struct kthread *t, long dirfd, uint64_t path,
 		return r;
 	r = user_string(t, e->path, path, sizeof(e->path));
 	if (r >= 0)
-		r = substitute_self(e);
+		r = substitute(e, dirfd, flags);
 	if (!r)
 		r = copy_vector(e, argv, &e->argv, &e->argc);
 	if (!r) {

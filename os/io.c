@@ -14,6 +14,7 @@
 
 #include "os/buffers.h"
 #include "os/io.h"
+#include "os/procview.h"
 
 #define RW_MAX 0x7ffff000ul /* the host transfers no more in one call */
 #define MAJOR_MEM 1	    /* /dev/zero, /dev/full, /dev/urandom */
@@ -76,25 +77,45 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 
 long sys_read(struct kthread *t, struct ucontext *uc, const long a[6])
 {
+	long ret = view_read(t, a[0], (uint64_t)a[1], (uint64_t)a[2],
+			     VIEW_HERE);
+
 	(void)uc;
+	if (ret != VIEW_NOT)
+		return ret;
 	return io_single(t, __NR_read, a, false, false);
 }
 
 long sys_write(struct kthread *t, struct ucontext *uc, const long a[6])
 {
+	long ret = view_write(t, a[0], (uint64_t)a[1], (uint64_t)a[2],
+			     VIEW_HERE);
+
 	(void)uc;
+	if (ret != VIEW_NOT)
+		return ret;
 	return io_single(t, __NR_write, a, true, false);
 }
 
 long sys_pread64(struct kthread *t, struct ucontext *uc, const long a[6])
 {
+	long ret = view_read(t, a[0], (uint64_t)a[1], (uint64_t)a[2],
+			     a[3]);
+
 	(void)uc;
+	if (ret != VIEW_NOT)
+		return ret;
 	return io_single(t, __NR_pread64, a, false, true);
 }
 
 long sys_pwrite64(struct kthread *t, struct ucontext *uc, const long a[6])
 {
+	long ret = view_write(t, a[0], (uint64_t)a[1], (uint64_t)a[2],
+			     a[3]);
+
 	(void)uc;
+	if (ret != VIEW_NOT)
+		return ret;
 	return io_single(t, __NR_pwrite64, a, true, true);
 }
 
@@ -191,6 +212,11 @@ static long io_vector(struct kthread *t, const long a[6],
 	struct io_vector v;
 	struct buffers b;
 
+	ret = view_vector(t, a,
+			  c->positioned && a[3] != -1 ? a[3] : VIEW_HERE,
+			  c->write);
+	if (ret != VIEW_NOT)
+		return ret;
 	memcpy(args, a, sizeof(args));
 	if ((uint64_t)a[2] > IO_VECTOR_MAX) /* the host says what is wrong */
 		return host_call_guest(&t->pending, c->nr, args);

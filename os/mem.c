@@ -393,7 +393,7 @@ long sys_brk(struct kthread *t, struct ucontext *uc, const long a[6])
 		return (long)p->brk_end;
 	if (new < old)
 		fw_unmap(p->mm, t->actor, p->space, new, old - new);
-	p->brk_end = want;
+	p->brk_end = p->proc->image.brk = want;
 	return (long)want;
 }
 

@@ -76,80 +76,7 @@ void os_exe_name(struct kthread *t, long fd, const char *otherwise)
 		t->p->exe[len] = 0;
 	else
 		memcpy(t->p->exe, otherwise, k_strlen(otherwise) + 1);
-}
-
-/* readlink of /proc/self/exe answers with the guest's program. */
-static long exe_link(struct kthread *t, uint64_t to, long size)
-{
-	uint64_t len = k_strlen(t->p->exe);
-
-	if (size <= 0)
-		return -EINVAL;
-	if (len > (uint64_t)size)
-		len = (uint64_t)size;
-	return user_write(t, to, t->p->exe, len) ? -EFAULT : (long)len;
-}
-
-/* a[at] is the path, a[at + 1] the buffer, a[at + 2] its size (an int). */
-static long do_readlink(struct kthread *t, long nr, const long a[6],
-			unsigned at)
-{
-	char head[PROC_PATH_BYTES];
-	struct buffers b;
-
-	buf_init(&b, t);
-	buf_string(&b, (uint64_t)a[at], head, sizeof(head));
-	if (!b.bad && path_is_exe(t, head))
-		return exe_link(t, (uint64_t)a[at + 1], (int)a[at + 2]);
-	if ((int)a[at + 2] > 0)
-		buf_add(&b, (uint64_t)a[at + 1], (uint32_t)a[at + 2],
-			FW_ACC_WRITE);
-	return buf_call(&b, nr, a, BUF_AGAIN);
-}
-
-long sys_readlink(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	(void)uc;
-	return do_readlink(t, __NR_readlink, a, 0);
-}
-
-long sys_readlinkat(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	(void)uc;
-	return do_readlink(t, __NR_readlinkat, a, 1);
-}
-
-/* a[at] is the path, a[at + 1] the flags. */
-static long do_open(struct kthread *t, long nr, const long a[6], unsigned at)
-{
-	char head[PROC_PATH_BYTES];
-	const char *own;
-	long args[6];
-	struct buffers b;
-
-	memcpy(args, a, sizeof(args));
-	buf_init(&b, t);
-	buf_string(&b, (uint64_t)a[at], head, sizeof(head));
-	own = b.bad ? NULL : proc_own(t, head);
-	if (own && !k_strcmp(own, "maps"))
-		return proc_maps(t, a[at + 1]);
-	if (own && path_is_exe(t, head)) {
-		buf_init(&b, t);
-		args[at] = (long)t->p->exe;
-	}
-	return buf_call(&b, nr, args, BUF_AGAIN);
-}
-
-long sys_open(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	(void)uc;
-	return do_open(t, __NR_open, a, 0);
-}
-
-long sys_openat(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	(void)uc;
-	return do_open(t, __NR_openat, a, 1);
+	view_exe(t->p);
 }
 
 /* ---- limits ------------------------------------------------------------- */
@@ -177,6 +104,19 @@ static long limit_get(struct kthread *t, uint64_t which, struct limit *ret)
 		return 0;
 	}
 	return HC4(__NR_prlimit64, 0, which, 0, ret);
+}
+
+long limit_read(struct kthread *t, uint32_t which, uint64_t *ret_cur,
+		uint64_t *ret_max)
+{
+	struct limit l;
+	long ret = limit_get(t, which, &l);
+
+	if (ret)
+		return ret;
+	*ret_cur = l.cur;
+	*ret_max = l.max;
+	return 0;
 }
 
 /* A limit of ours: checked as Linux checks it, then kept. */

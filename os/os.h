@@ -49,11 +49,17 @@ os_call_fn sys_epoll_pwait, sys_epoll_pwait2;
 /* ioctl.c, prctl.c */
 os_call_fn sys_ioctl, sys_fcntl, sys_prctl, sys_semctl, sys_shmctl, sys_msgctl;
 
+/* view_names.c, view_calls.c */
+os_call_fn sys_open, sys_openat, sys_openat2, sys_readlink, sys_readlinkat;
+os_call_fn sys_getdents, sys_getdents64, sys_sysinfo;
+
 /* misc.c */
 os_call_fn sys_close, sys_dup2, sys_dup3, sys_close_range;
-os_call_fn sys_open, sys_openat, sys_readlink, sys_readlinkat;
 os_call_fn sys_prlimit64, sys_setrlimit, sys_getrlimit;
 
+/* A limit as the guest has it. */
+long limit_read(struct kthread *t, uint32_t which, uint64_t *ret_cur,
+		uint64_t *ret_max);
 /* False when `more` bytes of address space would exceed RLIMIT_AS. */
 bool limit_allows(struct kthread *t, uint64_t more);
 /* Limits survive exec: noted by the old image, taken over by the new one. */

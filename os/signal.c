@@ -21,6 +21,7 @@
 #include <linux/signal.h>
 
 #include "os/buffers.h"
+#include "os/procview.h"
 #include "os/signal.h"
 
 #define SIG_BIT_IN(mask, sig) ((mask)&K_SIG_BIT(sig))
@@ -74,6 +75,7 @@ static long action_set(struct kthread *t, int sig, const struct k_action *new,
 		ret = mirror(sig, new);
 		if (!ret)
 			p->actions[sig] = *new;
+		view_action(p, sig, p->actions[sig].handler);
 	}
 	actions_unlock(p);
 	return ret;
@@ -122,6 +124,7 @@ void os_signals_init(struct kthread *t, uint64_t mask, uint64_t ignored)
 		memset(act, 0, sizeof(*act));
 		if (SIG_BIT_IN(ignored, sig))
 			act->handler = SIGNAL_IGN;
+		view_action(p, sig, act->handler);
 	}
 }
 

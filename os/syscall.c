@@ -13,9 +13,11 @@
  */
 #include "os/buffers.h"
 #include "os/calls.h"
+#include "os/procview.h"
 #include "os/signal.h"
 
 #define SYSCALL_INSN_BYTES 2
+#define HOST_AT_FDCWD (-100)
 #define LENGTH_MAX 0x7fffffff /* no buffer of one host call is longer */
 
 /* Adds the buffer of argument i whose length argument k gives. */
@@ -47,24 +49,30 @@ static void collect_pointed(struct buffers *b, const struct os_arg *d,
 	buf_add(b, (uint64_t)args[i], (uint64_t)len, FW_ACC_WRITE);
 }
 
-static void collect_path(struct buffers *b, const struct os_arg *d, unsigned i,
-			 long args[6])
+/* A path that means something of the guest's is replaced. */
+static long collect_path(struct buffers *b, const struct os_arg *d, unsigned i,
+			 long args[6], char path[4096])
 {
 	unsigned n = b->n, pages = b->pages;
-	char head[40];
+	char head[VIEW_HEAD_BYTES];
+	long ret = 0;
 
 	buf_string(b, (uint64_t)args[i], head, sizeof(head));
 	if (d->n && (args[d->k] & (long)d->n))
-		return;
-	if (!path_is_exe(b->t, head))
-		return;
+		return 0;
+	if (!b->bad && *head && k_strlen(head) < sizeof(head) - 1)
+		ret = view_link(b->t, i ? (int)args[0] : HOST_AT_FDCWD, head,
+				path);
+	if (ret <= 0)
+		return ret;
 	b->n = n;
 	b->pages = pages;
-	args[i] = (long)b->t->p->exe;
+	args[i] = (long)path;
+	return 0;
 }
 
-static void collect(struct buffers *b, const struct os_arg *d, unsigned i,
-		    long args[6])
+static long collect(struct buffers *b, const struct os_arg *d, unsigned i,
+		    long args[6], char path[4096])
 {
 	uint64_t addr = (uint64_t)args[i];
 	char head[8];
@@ -90,13 +98,13 @@ static void collect(struct buffers *b, const struct os_arg *d, unsigned i,
 		buf_string(b, addr, head, sizeof(head));
 		break;
 	case ARG_PATH:
-		collect_path(b, d, i, args);
-		break;
+		return collect_path(b, d, i, args, path);
 	case ARG_PAGE:
 		buf_add(b, addr, FW_PAGE_SIZE - (addr & FW_PAGE_MASK),
 			FW_ACC_READ);
 		break;
 	}
+	return 0;
 }
 
 static long call_native(struct kthread *t, const struct os_call *call, long nr,
@@ -106,13 +114,16 @@ static long call_native(struct kthread *t, const struct os_call *call, long nr,
 			     : call->class == OS_NOW ? BUF_NOW
 						     : BUF_AGAIN;
 	struct buffers b;
-	long args[6];
+	char path[4096];
+	long args[6], ret = 0;
 
+	if (view_moves(t, nr, a))
+		return -EINVAL; /* as of files that cannot be spliced */
 	memcpy(args, a, sizeof(args));
 	buf_init(&b, t);
-	for (unsigned i = 0; i < 6; i++)
-		collect(&b, &call->arg[i], i, args);
-	return buf_call(&b, nr, args, mode);
+	for (unsigned i = 0; i < 6 && !ret; i++)
+		ret = collect(&b, &call->arg[i], i, args, path);
+	return ret ? ret : buf_call(&b, nr, args, mode);
 }
 
 static long dispatch(struct kthread *t, struct ucontext *uc, uint64_t nr)

@@ -1,74 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * procview.c - /proc/self/maps of the guest.
+ * view_maps.c - maps, smaps, smaps_rollup and numa_maps, from the regions of a
+ * space and its page tables.
  *
- * The host's own list is that of a cache: what is mapped just now, and the
- * kernel half. Programs look there for their stack (pthread_getattr_np),
- * their data (garbage collectors) and their libraries. So opening it gives a
- * memory file instead, written from the regions of the space. What the host
- * knows of a mapped file (device, inode, path) is found by the view's window
- * (window.c) in the host's list.
+ * What the host knows of a mapped file (device, inode, path) is found by the
+ * view's window (window.c) in the host's own list of the process's mappings.
  */
-#include "os/procview.h"
-#include "arch/host/kernel/trap.h"
+#include "os/view.h"
 
-#define HOST_O_CLOEXEC 02000000
-#define MFD_CLOEXEC 1
-#define LIST_BYTES (16ul << 20) /* the host's lines that matter, at most */
-#define NAME_COLUMN 73
+#define LIST_BYTES (20ul << 20) /* the host's lines that matter, at most */
+#define LIST_LINES 65536u
 #define READ_BYTES 4096
-#define BATCH 16
-
-const char *proc_own(struct kthread *t, const char *path)
-{
-	static const char *const names[] = {"self/", "thread-self/"};
-	uint32_t pid = t->p->pid, value = 0;
-	size_t n;
-
-	if (k_strncmp(path, "/proc/", 6))
-		return NULL;
-	path += 6;
-	for (size_t i = 0; i < 2; i++) {
-		n = k_strlen(names[i]);
-		if (!k_strncmp(path, names[i], n))
-			return path + n;
-	}
-	if (*path == '0')
-		return NULL;
-	for (; *path >= '0' && *path <= '9'; path++)
-		value = value * 10 + (uint32_t)(*path - '0');
-	return *path == '/' && value == pid ? path + 1 : NULL;
-}
+#define NAME_COLUMN 73
+#define KIB_OF_PAGES(n) ((n) << (FW_PAGE_SHIFT - 10))
+#define PSS_SHIFT 12
 
 /* ---- the host's list ---------------------------------------------------- */
+
+struct host_line {
+	uint64_t start, end, offset;
+	const char *tail; /* "08:01 1234   /path" */
+};
 
 /* Lines of the host's list, one after the other, each with its NUL; only
  * those above the user half are kept. In order of address. */
 struct host_list {
 	char *text;
 	uint64_t used;
+	struct host_line *line;
+	unsigned n;
 };
-
-struct host_line {
-	uint64_t start, end, offset;
-	const char *device; /* "08:01 1234   /path" */
-};
-
-static uint64_t take_hex(const char **s)
-{
-	uint64_t v = 0;
-
-	for (;; (*s)++) {
-		char c = **s;
-
-		if (c >= '0' && c <= '9')
-			v = v << 4 | (uint64_t)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			v = v << 4 | (uint64_t)(c - 'a' + 10);
-		else
-			return v;
-	}
-}
 
 /* "start-end perms offset device inode path" */
 static struct host_line parse_line(const char *s)
@@ -80,226 +41,515 @@ static struct host_line parse_line(const char *s)
 	line.end = take_hex(&s);
 	s += k_strlen(" rwxp ");
 	line.offset = take_hex(&s);
-	line.device = *s ? s + 1 : s;
+	line.tail = *s ? s + 1 : s;
 	return line;
 }
 
 /* The line that begins at `from` has ended: keeps it or drops it. */
 static void end_line(struct host_list *l, uint64_t from)
 {
+	struct host_line line;
+
 	l->text[l->used++] = 0;
-	if (parse_line(l->text + from).start < FW_USER_TOP)
+	line = parse_line(l->text + from);
+	if (line.start < FW_USER_TOP || l->n == LIST_LINES)
 		l->used = from;
+	else
+		l->line[l->n++] = line;
 }
 
-static long read_list(struct host_list *l)
+static void read_list(struct host_list *l, uint32_t pid)
 {
-	long fd = HC3(__NR_open, "/proc/self/maps", HOST_O_CLOEXEC, 0), n;
+	long fd = host_open(pid, "maps"), n;
 	char buf[READ_BYTES];
 	uint64_t from = 0;
 
 	if (fd < 0)
-		return fd;
+		return; /* no names */
 	while ((n = HC3(__NR_read, fd, buf, sizeof(buf))) > 0) {
-		for (long i = 0; i < n && l->used < LIST_BYTES - 1; i++) {
-			if (buf[i] != '\n') {
+		for (long i = 0; i < n; i++) {
+			if (buf[i] == '\n') {
+				end_line(l, from);
+				from = l->used;
+			} else if (l->used < LIST_BYTES - 1) {
 				l->text[l->used++] = buf[i];
-				continue;
 			}
-			end_line(l, from);
-			from = l->used;
 		}
 	}
-	l->used = from;
 	HC1(__NR_close, fd);
-	return n < 0 ? n : 0;
 }
 
-static bool find_line(const struct host_list *l, uint64_t addr,
-		      struct host_line *ret)
+#define LIST_MAP (LIST_BYTES + LIST_LINES * sizeof(struct host_line))
+
+static long list_open(struct kthread *t, uint32_t pid, struct host_list *l)
 {
-	for (uint64_t at = 0; at < l->used; at += k_strlen(l->text + at) + 1) {
-		*ret = parse_line(l->text + at);
-		if (addr >= ret->start && addr < ret->end)
-			return true;
+	long at = private_map(t, LIST_MAP);
+
+	if (K_IS_ERR(at))
+		return -ENOMEM;
+	l->text = (char *)at;
+	l->line = (struct host_line *)(void *)(l->text + LIST_BYTES);
+	l->used = 0;
+	l->n = 0;
+	read_list(l, pid);
+	return 0;
+}
+
+static void list_close(struct host_list *l)
+{
+	window_close((uint64_t)l->text, LIST_MAP);
+}
+
+/* The line that holds an address, or NULL. */
+static const struct host_line *find_line(const struct host_list *l,
+					 uint64_t addr)
+{
+	unsigned low = 0, high = l->n;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+
+		if (addr >= l->line[mid].end)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	return false;
+	return low < l->n && addr >= l->line[low].start ? &l->line[low] : NULL;
 }
 
-/* ---- output ------------------------------------------------------------- */
-
-struct out {
-	long fd;
-	unsigned n, column;
-	char buf[READ_BYTES];
-};
-
-static void out_flush(struct out *o)
+/* What the host maps for everybody: vdso, its data, vsyscall. */
+static bool is_hosts(const struct host_line *line)
 {
-	if (o->n)
-		HC3(__NR_write, o->fd, o->buf, o->n);
-	o->n = 0;
+	const char *s = line->tail;
+
+	while (*s && *s != '[')
+		s++;
+	return s[0] == '[' && s[1] == 'v';
 }
 
-static void out_char(struct out *o, char c)
+uint64_t view_vdso_pages(struct kthread *t)
 {
-	if (o->n == sizeof(o->buf))
-		out_flush(o);
-	o->buf[o->n++] = c;
-	o->column = c == '\n' ? 0 : o->column + 1;
+	static uint64_t pages; /* the same in all processes of a boot */
+	struct host_list l;
+	uint64_t sum = 0;
+
+	if (pages || list_open(t, t->p->pid, &l))
+		return pages;
+	for (unsigned i = 0; i < l.n; i++)
+		if (is_hosts(&l.line[i]) && !(l.line[i].start >> 63))
+			sum += l.line[i].end - l.line[i].start;
+	list_close(&l);
+	pages = sum >> FW_PAGE_SHIFT;
+	return pages;
 }
 
-static void out_text(struct out *o, const char *s)
+/* ---- regions ------------------------------------------------------------ */
+
+unsigned view_regions(struct kthread *t, const struct view *v, uint64_t *at,
+		      struct fw_vad vad[VIEW_BATCH])
 {
-	while (*s)
-		out_char(o, *s++);
+	const struct fw_vad *next;
+	unsigned n = 0;
+
+	if (!view_enter(t, v))
+		return 0;
+	fw_space_lock(v->space, t->actor);
+	while (n < VIEW_BATCH &&
+	       (next = fw_vad_at_or_above(v->space, *at)) != NULL) {
+		vad[n++] = *next;
+		*at = next->end << FW_PAGE_SHIFT;
+	}
+	fw_space_unlock(v->space);
+	view_leave(t, v);
+	return n;
 }
 
-static void out_hex(struct out *o, uint64_t v)
+static bool is_file(const struct fw_vad *v)
 {
-	unsigned digits = 8;
+	return v->kind == FW_VAD_PRIVATE_VIEW || v->kind == FW_VAD_HOST;
+}
 
-	while (digits < 16 && v >> (4 * digits))
-		digits++;
-	while (digits--)
-		out_char(o, "0123456789abcdef"[v >> (4 * digits) & 15]);
+static const char *own_name(const struct view *v, const struct fw_vad *vad)
+{
+	uint64_t start = vad->start << FW_PAGE_SHIFT;
+	uint64_t end = vad->end << FW_PAGE_SHIFT;
+	uint64_t heap = (v->image.start_brk + FW_PAGE_MASK) & ~FW_PAGE_MASK;
+
+	if (vad->kind == FW_VAD_SECTION)
+		return "/dev/zero (deleted)";
+	if (v->image.start_stack >= start && v->image.start_stack < end)
+		return "[stack]";
+	if (start < v->image.brk && end > heap)
+		return "[heap]";
+	return "";
 }
 
 /* A name stands in its own column; a line may have none. */
-static void out_name(struct out *o, const char *name)
+static void put_name(struct text *o, const char *name)
 {
 	if (*name) {
-		while (o->column < NAME_COLUMN)
-			out_char(o, ' ');
-		out_text(o, name);
+		text_column(o, NAME_COLUMN);
+		text_put(o, name);
 	}
-	out_char(o, '\n');
+	text_char(o, '\n');
 }
 
 /* "device inode   name" as the host says it of the window: its addresses are
  * longer than the guest's, the name's column is the same. */
-static void out_tail(struct out *o, const char *tail)
+static void put_tail(struct text *o, const char *tail)
 {
 	unsigned blanks = 0;
 
 	while (*tail && blanks < 2) {
 		blanks += *tail == ' ';
-		out_char(o, *tail++);
+		text_char(o, *tail++);
 	}
 	while (*tail == ' ')
 		tail++;
-	out_name(o, tail);
+	put_name(o, tail);
 }
 
-/* ---- the guest's list --------------------------------------------------- */
-
-static bool is_view(const struct fw_vad *v)
+static void put_range(struct text *o, uint64_t start, uint64_t end)
 {
-	return v->kind == FW_VAD_PRIVATE_VIEW || v->kind == FW_VAD_HOST;
+	text_hex(o, start, 8);
+	text_char(o, '-');
+	text_hex(o, end, 8);
+	text_char(o, ' ');
 }
 
-static const char *own_name(const struct kproc *p, const struct fw_vad *v)
+static const struct host_line *line_of(const struct host_list *l,
+				       const struct fw_vad *vad)
 {
-	if (v->flags & FW_VADF_STACK && v->end << FW_PAGE_SHIFT == p->stack_top)
-		return "[stack]";
-	if (p->brk_start < p->brk_end &&
-	    v->start << FW_PAGE_SHIFT < p->brk_end &&
-	    v->end << FW_PAGE_SHIFT > p->brk_start)
-		return "[heap]";
-	return v->kind == FW_VAD_SECTION ? "/dev/zero (deleted)" : "";
+	if (!is_file(vad))
+		return NULL;
+	return find_line(l, vad->cookie + (vad->page << FW_PAGE_SHIFT));
 }
 
-static void out_region(struct out *o, const struct kproc *p,
-		       const struct host_list *l, const struct fw_vad *v)
+static void put_region(struct text *o, const struct view *v,
+		       const struct host_list *l, const struct fw_vad *vad)
 {
-	bool shared = v->kind == FW_VAD_SECTION || v->kind == FW_VAD_HOST;
-	bool grown = v->flags & FW_VADF_STACK && v->stack_low > v->start;
-	uint64_t window = v->cookie + (v->page << FW_PAGE_SHIFT);
-	struct host_line line;
+	const struct host_line *line = line_of(l, vad);
+	uint64_t window = vad->cookie + (vad->page << FW_PAGE_SHIFT);
 
-	out_hex(o, (grown ? v->stack_low : v->start) << FW_PAGE_SHIFT);
-	out_char(o, '-');
-	out_hex(o, v->end << FW_PAGE_SHIFT);
-	out_char(o, ' ');
-	out_char(o, v->prot & FW_PROT_R ? 'r' : '-');
-	out_char(o, v->prot & FW_PROT_W ? 'w' : '-');
-	out_char(o, v->prot & FW_PROT_X ? 'x' : '-');
-	out_char(o, shared ? 's' : 'p');
-	out_char(o, ' ');
-	if (is_view(v) && find_line(l, window, &line)) {
-		out_hex(o, line.offset + (window - line.start));
-		out_char(o, ' ');
-		out_tail(o, line.device);
+	put_range(o, view_start(vad) << FW_PAGE_SHIFT,
+		  vad->end << FW_PAGE_SHIFT);
+	text_char(o, vad->prot & FW_PROT_R ? 'r' : '-');
+	text_char(o, vad->prot & FW_PROT_W ? 'w' : '-');
+	text_char(o, vad->prot & FW_PROT_X ? 'x' : '-');
+	text_char(o, view_is_shared(vad) ? 's' : 'p');
+	text_char(o, ' ');
+	if (line) {
+		text_hex(o, line->offset + (window - line->start), 8);
+		text_char(o, ' ');
+		put_tail(o, line->tail);
 		return;
 	}
-	out_text(o, shared ? "00000000 00:01 1 " : "00000000 00:00 0 ");
-	out_name(o, own_name(p, v));
+	text_put(o, vad->kind == FW_VAD_SECTION ? "00000000 00:01 1 "
+						: "00000000 00:00 0 ");
+	put_name(o, own_name(v, vad));
 }
 
-/* Copies the next regions from *at on; how many. */
-static unsigned take_regions(struct kthread *t, uint64_t *at,
-			     struct fw_vad v[BATCH])
+/* Calls `put` for each region, then `last` for each line of the host's. */
+struct walk {
+	struct kthread *t;
+	const struct view *v;
+	struct text *o;
+	struct host_list list;
+	void (*put)(struct walk *w, const struct fw_vad *vad);
+	void (*last)(struct walk *w, const struct host_line *line);
+	struct view_sums sums; /* rollup */
+	uint64_t low, high;
+};
+
+static long walk(struct walk *w)
 {
-	struct fw_space *space = t->p->space;
-	const struct fw_vad *next;
-	unsigned n = 0;
-
-	fw_space_lock(space, t->actor);
-	while (n < BATCH && (next = fw_vad_at_or_above(space, *at)) != NULL) {
-		v[n++] = *next;
-		*at = next->end << FW_PAGE_SHIFT;
-	}
-	fw_space_unlock(space);
-	return n;
-}
-
-/* What the host maps for everybody: vdso, its data, vsyscall. */
-static void out_host(struct out *o, const struct host_list *l)
-{
-	for (uint64_t at = 0; at < l->used; at += k_strlen(l->text + at) + 1) {
-		const char *s = l->text + at;
-		size_t len = k_strlen(s);
-
-		while (len && s[len - 1] != '[' && s[len - 1] != ' ')
-			len--;
-		if (len && s[len - 1] == '[' && s[len] == 'v') {
-			out_text(o, s);
-			out_char(o, '\n');
-		}
-	}
-}
-
-static void write_maps(struct kthread *t, struct out *o,
-		       const struct host_list *l)
-{
-	struct fw_vad v[BATCH];
+	struct fw_vad vad[VIEW_BATCH];
 	uint64_t at = 0;
 	unsigned n;
+	long ret = list_open(w->t, w->v->pid, &w->list);
 
-	while ((n = take_regions(t, &at, v)) > 0)
+	if (ret)
+		return ret;
+	while ((n = view_regions(w->t, w->v, &at, vad)) > 0)
 		for (unsigned i = 0; i < n; i++)
-			out_region(o, t->p, l, &v[i]);
-	out_host(o, l);
-	out_flush(o);
+			w->put(w, &vad[i]);
+	for (unsigned i = 0; i < w->list.n; i++)
+		if (is_hosts(&w->list.line[i]))
+			w->last(w, &w->list.line[i]);
+	list_close(&w->list);
+	return 0;
 }
 
-long proc_maps(struct kthread *t, long open_flags)
+static void maps_put(struct walk *w, const struct fw_vad *vad)
 {
-	long mfd = open_flags & HOST_O_CLOEXEC ? MFD_CLOEXEC : 0;
-	long at = private_map(t, LIST_BYTES);
-	struct host_list l = {.text = (char *)at};
-	struct out o = {.n = 0, .column = 0};
-	long ret;
+	put_region(w->o, w->v, &w->list, vad);
+}
 
-	if (K_IS_ERR(at))
-		return -ENOMEM;
-	ret = read_list(&l);
-	if (!ret)
-		ret = o.fd = HC2(__NR_memfd_create, "maps", mfd);
-	if (ret >= 0) {
-		write_maps(t, &o, &l);
-		HC3(__NR_lseek, o.fd, 0, 0);
+/* Lines of the host's stand one after the other, with where they begin. */
+static void maps_last(struct walk *w, const struct host_line *line)
+{
+	const char *from = line == w->list.line ? w->list.text
+						: line[-1].tail;
+
+	if (line != w->list.line)
+		from += k_strlen(from) + 1;
+	text_put(w->o, from);
+	text_char(w->o, '\n');
+}
+
+long view_maps(struct kthread *t, const struct view *v, long fd, struct text *o)
+{
+	struct walk w = {.t = t, .v = v, .o = o, .put = maps_put,
+			 .last = maps_last};
+
+	(void)fd;
+	return walk(&w);
+}
+
+/* ---- sums --------------------------------------------------------------- */
+
+static void sum_page(struct view_sums *s, const struct fw_vad *vad,
+		     struct fw_look look)
+{
+	bool dirty = look.bits & FW_LOOK_DIRTY, object, shmem;
+	unsigned share = look.share ? look.share : 1;
+	uint64_t part = (1u << PSS_SHIFT) / share;
+
+	s->away += !!(look.bits & FW_LOOK_AWAY);
+	if (!(look.bits & FW_LOOK_PRESENT))
+		return;
+	object = look.bits & FW_LOOK_OBJECT;
+	shmem = object && vad->kind == FW_VAD_SECTION;
+	s->present++;
+	s->shmem += shmem;
+	s->file += object && !shmem;
+	s->pss += part;
+	s->pss_shmem += shmem ? part : 0;
+	s->pss_file += object && !shmem ? part : 0;
+	s->pss_dirty += dirty ? part : 0;
+	s->locked += vad->flags & FW_VADF_LOCKED ? part : 0;
+	if (share > 1)
+		*(dirty ? &s->shared_dirty : &s->shared_clean) += 1;
+	else
+		*(dirty ? &s->private_dirty : &s->private_clean) += 1;
+}
+
+void view_sum(struct kthread *t, const struct view *v, const struct fw_vad *vad,
+	      struct view_sums *sums)
+{
+	struct fw_look look[FW_TABLE_ENTRIES];
+	fw_vpn vpn = vad->start;
+	unsigned n;
+
+	do {
+		if (!view_enter(t, v))
+			return;
+		fw_space_lock(v->space, t->actor);
+		n = fw_look_locked(v->space, &vpn, vad->end, look);
+		fw_space_unlock(v->space);
+		view_leave(t, v);
+		for (unsigned i = 0; i < n; i++)
+			sum_page(sums, vad, look[i]);
+		vpn += n;
+	} while (n);
+}
+
+/* ---- smaps -------------------------------------------------------------- */
+
+/* "Key:              12 kB", the number's end in one column. */
+static void put_kib(struct text *o, const char *key, uint64_t kib)
+{
+	uint64_t width = k_strlen(key) + 1;
+
+	text_put(o, key);
+	text_char(o, ':');
+	text_dec(o, kib, width < 24 ? (unsigned)(24 - width) : 0);
+	text_put(o, " kB\n");
+}
+
+static void put_pages(struct text *o, const char *key, uint64_t pages)
+{
+	put_kib(o, key, KIB_OF_PAGES(pages));
+}
+
+static void put_pss(struct text *o, const char *key, uint64_t pss)
+{
+	put_kib(o, key, KIB_OF_PAGES(pss) >> PSS_SHIFT);
+}
+
+static void put_sums(struct text *o, const struct view_sums *s, bool rollup)
+{
+	static const char *const none[] = {
+		"KSM", "LazyFree", "AnonHugePages", "ShmemPmdMapped",
+		"FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb"};
+
+	put_pages(o, "Rss", s->present);
+	put_pss(o, "Pss", s->pss);
+	put_pss(o, "Pss_Dirty", s->pss_dirty);
+	if (rollup) {
+		put_pss(o, "Pss_Anon", s->pss - s->pss_file - s->pss_shmem);
+		put_pss(o, "Pss_File", s->pss_file);
+		put_pss(o, "Pss_Shmem", s->pss_shmem);
 	}
-	window_close((uint64_t)at, LIST_BYTES);
+	put_pages(o, "Shared_Clean", s->shared_clean);
+	put_pages(o, "Shared_Dirty", s->shared_dirty);
+	put_pages(o, "Private_Clean", s->private_clean);
+	put_pages(o, "Private_Dirty", s->private_dirty);
+	put_pages(o, "Referenced", s->present);
+	put_pages(o, "Anonymous", s->present - s->file - s->shmem);
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+		put_kib(o, none[i], 0);
+	put_pages(o, "Swap", s->away);
+	put_pages(o, "SwapPss", s->away);
+	put_pss(o, "Locked", s->locked);
+}
+
+static void put_flags(struct text *o, const struct fw_vad *vad)
+{
+	const struct {
+		bool on;
+		const char *name;
+	} flag[] = {
+		{vad->prot & FW_PROT_R, "rd "},
+		{vad->prot & FW_PROT_W, "wr "},
+		{vad->prot & FW_PROT_X, "ex "},
+		{view_is_shared(vad), "sh "},
+		{vad->max_prot & FW_PROT_R, "mr "},
+		{vad->max_prot & FW_PROT_W, "mw "},
+		{vad->max_prot & FW_PROT_X, "me "},
+		{view_is_shared(vad), "ms "},
+		{vad->flags & FW_VADF_STACK, "gd "},
+		{vad->flags & FW_VADF_LOCKED, "lo "},
+		{vad->flags & FW_VADF_SEQUENTIAL, "sr "},
+		{vad->flags & FW_VADF_RANDOM, "rr "},
+		{vad->flags & FW_VADF_DONTFORK, "dc "},
+		{vad->flags & FW_VADF_NORESERVE, "nr "},
+		{vad->flags & FW_VADF_WIPEONFORK, "wf "},
+	};
+
+	text_put(o, "VmFlags: ");
+	for (size_t i = 0; i < sizeof(flag) / sizeof(*flag); i++)
+		if (flag[i].on)
+			text_put(o, flag[i].name);
+	text_char(o, '\n');
+}
+
+static void put_size(struct text *o, uint64_t pages)
+{
+	put_pages(o, "Size", pages);
+	put_pages(o, "KernelPageSize", 1);
+	put_pages(o, "MMUPageSize", 1);
+}
+
+static void smaps_put(struct walk *w, const struct fw_vad *vad)
+{
+	struct view_sums s;
+
+	memset(&s, 0, sizeof(s));
+	put_region(w->o, w->v, &w->list, vad);
+	put_size(w->o, vad->end - view_start(vad));
+	view_sum(w->t, w->v, vad, &s);
+	put_sums(w->o, &s, false);
+	text_put(w->o, "THPeligible:           0\n");
+	put_flags(w->o, vad);
+}
+
+static void smaps_last(struct walk *w, const struct host_line *line)
+{
+	struct view_sums s;
+
+	memset(&s, 0, sizeof(s));
+	maps_last(w, line);
+	put_size(w->o, (line->end - line->start) >> FW_PAGE_SHIFT);
+	put_sums(w->o, &s, false);
+	text_put(w->o, "THPeligible:           0\nVmFlags: rd mr me de \n");
+}
+
+long view_smaps(struct kthread *t, const struct view *v, long fd,
+		struct text *o)
+{
+	struct walk w = {.t = t, .v = v, .o = o, .put = smaps_put,
+			 .last = smaps_last};
+
+	(void)fd;
+	return walk(&w);
+}
+
+static void rollup_put(struct walk *w, const struct fw_vad *vad)
+{
+	if (!w->high)
+		w->low = view_start(vad) << FW_PAGE_SHIFT;
+	w->high = vad->end << FW_PAGE_SHIFT;
+	view_sum(w->t, w->v, vad, &w->sums);
+}
+
+static void rollup_last(struct walk *w, const struct host_line *line)
+{
+	if (!(line->start >> 63))
+		w->high = line->end;
+}
+
+long view_rollup(struct kthread *t, const struct view *v, long fd,
+		 struct text *o)
+{
+	struct walk w = {.t = t, .v = v, .o = o, .put = rollup_put,
+			 .last = rollup_last};
+	long ret = walk(&w);
+
+	(void)fd;
+	put_range(o, w.low, w.high);
+	text_put(o, "---p 00000000 00:00 0 ");
+	put_name(o, "[rollup]");
+	put_sums(o, &w.sums, true);
 	return ret;
+}
+
+/* ---- numa_maps ----------------------------------------------- */
+
+static void numa_put(struct walk *w, const struct fw_vad *vad)
+{
+	const struct host_line *line = line_of(&w->list, vad);
+	struct view_sums s;
+
+	memset(&s, 0, sizeof(s));
+	view_sum(w->t, w->v, vad, &s);
+	text_hex(w->o, view_start(vad) << FW_PAGE_SHIFT, 8);
+	text_put(w->o, " default");
+	if (line) {
+		const char *name = line->tail;
+
+		while (*name && *name != '/')
+			name++;
+		text_put(w->o, " file=");
+		text_put(w->o, name);
+	}
+	if (s.present > s.file + s.shmem) {
+		text_put(w->o, " anon=");
+		text_dec(w->o, s.present - s.file - s.shmem, 0);
+	}
+	if (s.private_dirty + s.shared_dirty) {
+		text_put(w->o, " dirty=");
+		text_dec(w->o, s.private_dirty + s.shared_dirty, 0);
+	}
+	if (s.present) {
+		text_put(w->o, " N0=");
+		text_dec(w->o, s.present, 0);
+		text_put(w->o, " kernelpagesize_kB=4");
+	}
+	text_char(w->o, '\n');
+}
+
+static void numa_last(struct walk *w, const struct host_line *line)
+{
+	(void)w;
+	(void)line;
+}
+
+long view_numa(struct kthread *t, const struct view *v, long fd, struct text *o)
+{
+	struct walk w = {.t = t, .v = v, .o = o, .put = numa_put,
+			 .last = numa_last};
+
+	(void)fd;
+	return walk(&w);
 }

@@ -128,6 +128,9 @@ struct fw_run {
 		char name[16]; /* of the thread that asked first */
 		uint32_t pid;
 	} refused[FW_REFUSALS];
+	/* File systems on which somebody has opened a file that is ours to
+	 * answer (os/procview.c); 0 ends them. Atomic. */
+	uint64_t view_dev[4];
 	struct fw_proc *procs;	/* list; guarded by procs_lock */
 	struct fw_lock procs_lock;
 	char message[256];	/* text of the failure or Oops */
@@ -157,6 +160,19 @@ static inline struct fw_space_port *fw_space_port(struct fw_space *space)
 	return (struct fw_space_port *)(void *)space->port;
 }
 
+/* What /proc shows of a program: set when it is loaded, handed to children by
+ * fork. For display alone, so that plain stores will do. */
+struct fw_proc_image {
+	uint64_t start_code, end_code, start_data, end_data;
+	uint64_t start_brk, brk;
+	uint64_t start_stack, arg_start, arg_end, env_start, env_end;
+	/* Actions for the signals that the host's action does not mirror. */
+	uint64_t caught, ignored;
+	uint64_t n_auxv; /* words */
+	uint64_t auxv[48];
+	char exe[512];
+};
+
 #define FW_LEFT_AGENTS 4
 
 /* A guest process, as others see it (fw_kalloc'ed, in run->procs). */
@@ -181,6 +197,7 @@ struct fw_proc {
 	uint64_t exec_ignored;	/* signals that are ignored, survive exec */
 	uint32_t exec_limits;	/* resource limits that are ours (os/misc.c) */
 	uint64_t exec_limit_cur[16], exec_limit_max[16];
+	struct fw_proc_image image;
 };
 enum fw_proc_state { FW_PROC_NEW, FW_PROC_RUNS, FW_PROC_EXECS, FW_PROC_DEAD };
 

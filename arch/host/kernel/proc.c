@@ -39,6 +39,8 @@ struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent)
 	p->pid = pid;
 	p->parent_pid = parent;
 	p->state = FW_PROC_NEW;
+	if (t->p->proc)
+		p->image = t->p->proc->image;
 	procs_lock(t);
 	proclist_link(run, p);
 	procs_unlock(t);
