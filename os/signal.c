@@ -433,7 +433,7 @@ void signal_call_end(struct kthread *t, struct ucontext *uc)
 {
 	siginfo_t info;
 
-	if (held_take(t, ~t->guest_mask, &info))
+	while (held_take(t, ~t->guest_mask, &info))
 		os_signal(t, uc, &info);
 	if (t->saved_valid && !t->pending) {
 		t->saved_valid = 0;
