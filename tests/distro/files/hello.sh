@@ -1,0 +1,4 @@
+#! /bin/sh -e
+# SPDX-License-Identifier: MIT
+echo "$0" "$@"
+./hello.py a "b c"

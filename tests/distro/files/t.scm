@@ -1,0 +1,7 @@
+(use-modules (srfi srfi-1) (ice-9 threads))
+(define h (make-hash-table))
+(do ((i 0 (+ i 1))) ((= i 100000)) (hashv-set! h (modulo (* i 7919) 50021) (number->string i)))
+(display (hash-fold (lambda (k v s) (+ s k (string-length v))) 0 h)) (newline)
+(define (churn n) (let loop ((i 0) (l '())) (if (= i n) (length l) (loop (+ i 1) (if (zero? (modulo i 1000)) '() (cons (make-vector 20 i) l))))))
+(display (churn 200000)) (newline)
+(display (fold + 0 (par-map (lambda (n) (let loop ((i 0) (s 0)) (if (= i 100000) s (loop (+ i 1) (+ s (modulo i n)))))) '(3 5 7 11)))) (newline)
