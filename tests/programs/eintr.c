@@ -27,6 +27,7 @@
 #define SECOND 100 /* from the signal to what is waited for */
 
 static volatile int hits;
+static volatile int *over; /* shared: the call has returned */
 static int fds[2], listener, locked, msgs, sems;
 static uint32_t word;
 
@@ -280,6 +281,7 @@ static void one(const struct wait *w, int restart)
 			       .sa_flags = restart ? SA_RESTART : 0};
 	bool finishes = restart && w->come;
 	pid_t self = getpid(), helper;
+	int status;
 	long r;
 
 	must(!sigaction(SIGUSR1, &sa, NULL));
@@ -294,6 +296,7 @@ static void one(const struct wait *w, int restart)
 	if (w->wait == wait_write)
 		fill();
 	hits = 0;
+	*over = 0;
 	helper = fork();
 	must(helper >= 0);
 	if (!helper) {
@@ -302,15 +305,18 @@ static void one(const struct wait *w, int restart)
 		usleep(SECOND * MS);
 		if (finishes)
 			w->come();
-		else if (restart)
+		else if (restart && !*over)
 			kill(self, SIGALRM);
 		_exit(0);
 	}
 	errno = 0;
 	r = w->wait();
+	*over = 1;
 	printf("%s%s: %ld errno %d, %d signals\n", w->name,
 	       restart ? " with SA_RESTART" : "", r, r < 0 ? errno : 0, hits);
-	must(wait_for(helper) == 0);
+	while (waitpid(helper, &status, 0) < 0)
+		must(errno == EINTR);
+	must(outcome(status) == 0);
 	if (w->wait == wait_child && !restart) {
 		end_child();
 		must(wait_for(sleeper) == 1000 + SIGKILL);
@@ -331,6 +337,7 @@ static void take_lock(void)
 
 static void interrupted(void)
 {
+	over = map_anon(PAGE, 1);
 	set_up();
 	take_lock();
 	for (unsigned i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
