@@ -34,6 +34,7 @@ check: bootstrap-all
 	@tools/check
 
 check-all: bootstrap-all
+	@tools/bootstrap distro
 	@tools/check --all
 
 # The same core in ring 0 of a small kernel, under QEMU
