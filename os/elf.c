@@ -245,6 +245,7 @@ long elf_load(struct kthread *t, long fd, struct image *im)
 	if (f.eh.e_type == ET_DYN && !f.interp[0])
 		im->brk = PIE_BASE;
 	im->exec_stack = wants_exec_stack(&f);
+	im->seeks_leaks = elf_seeks_leaks(fd, f.ph, f.eh.e_phnum);
 	show_extent(t->p, &f, bias);
 	r = map_segments(t, &f, bias);
 	if (!r && f.interp[0])
@@ -327,12 +328,13 @@ static uint64_t count(char *const *v)
 
 /*
  * Writes one vector of pointers at `at`: the strings were pushed one after
- * the other, the first one lowest, and lie at `text` on.
+ * the other, the first one lowest, and lie at `text` on. `more`: behind them
+ * lies one that v does not know.
  */
 static void put_vector(struct stack *s, uint64_t at, uint64_t text,
-		       char *const *v, uint64_t n)
+		       char *const *v, uint64_t n, bool more)
 {
-	uint64_t batch[64], zero = 0;
+	uint64_t batch[64], tail[2];
 	uint64_t used = 0;
 
 	for (uint64_t i = 0; i < n && !s->error; i++) {
@@ -344,8 +346,26 @@ static void put_vector(struct stack *s, uint64_t at, uint64_t text,
 			used = 0;
 		}
 	}
+	tail[0] = more ? text : 0;
+	tail[1] = 0;
 	if (!s->error)
-		s->error = user_write(s->t, at, &zero, 8);
+		s->error = user_write(s->t, at, tail, more ? 16 : 8);
+}
+
+/*
+ * LeakSanitizer needs ptrace, and ends a program with an error where it may
+ * not have it. It is told not to run, unless the user has told it something.
+ */
+static bool no_leaks(struct kthread *t, const struct image *im,
+		     const struct host_stack *hs)
+{
+	if (!im->seeks_leaks)
+		return false;
+	for (char **e = hs->envp; *e; e++)
+		if (!k_strncmp(*e, "LSAN_OPTIONS=", 13))
+			return false;
+	os_refused(t, FW_REFUSED_LEAKS);
+	return true;
 }
 
 static uint64_t push_strings(struct stack *s, char *const *v, uint64_t n)
@@ -378,8 +398,11 @@ long elf_stack(struct kthread *t, const struct image *im,
 {
 	struct stack s = { t, t->p->stack_top - 16, 0 };
 	uint64_t envc = count(hs->envp), strings[3], args, envs, at;
+	bool more = no_leaks(t, im, hs);
 
 	strings[2] = push_string(&s, exec_name);
+	if (more)
+		push_string(&s, "LSAN_OPTIONS=detect_leaks=0");
 	envs = push_strings(&s, hs->envp, envc);
 	args = push_strings(&s, hs->argv, hs->argc);
 	strings[1] = push_string(&s, "x86_64");
@@ -387,16 +410,16 @@ long elf_stack(struct kthread *t, const struct image *im,
 	push_bytes(&s, (const void *)host_aux(hs, AT_RANDOM), 16);
 	strings[0] = s.sp;
 	make_auxv(t->p, im, hs, strings);
-	s.sp -= (hs->argc + envc + 3 + t->p->n_auxv) * 8;
+	s.sp -= (hs->argc + envc + more + 3 + t->p->n_auxv) * 8;
 	s.sp &= ~15ull;
 	at = s.sp;
 	if (!s.error)
 		s.error = user_write(t, at, &hs->argc, 8);
 	at += 8;
-	put_vector(&s, at, args, hs->argv, hs->argc);
+	put_vector(&s, at, args, hs->argv, hs->argc, false);
 	at += (hs->argc + 1) * 8;
-	put_vector(&s, at, envs, hs->envp, envc);
-	at += (envc + 1) * 8;
+	put_vector(&s, at, envs, hs->envp, envc, more);
+	at += (envc + more + 1) * 8;
 	if (!s.error)
 		s.error = user_write(t, at, t->p->auxv, t->p->n_auxv * 8);
 	show_stack(t->p, im, s.sp, strings, args, envs);

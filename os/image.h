@@ -22,6 +22,7 @@ struct image {
 	uint64_t interp_base, start; /* start: where the first rip points */
 	uint64_t brk;
 	bool exec_stack;
+	bool seeks_leaks; /* LeakSanitizer would run at its end */
 };
 
 /*
@@ -31,6 +32,9 @@ struct image {
 long elf_load(struct kthread *t, long fd, struct image *ret);
 /* Whether the first bytes are an ELF header that elf_load would take. */
 bool elf_acceptable(const uint8_t *head, long len);
+/* leaks.c */
+struct elf64_phdr;
+bool elf_seeks_leaks(long fd, const struct elf64_phdr *ph, unsigned n);
 /* Makes the stack with strings, argv, envp, auxv; *ret_sp is the first rsp. */
 long elf_stack(struct kthread *t, const struct image *im,
 	       const struct host_stack *hs, const char *exec_name,

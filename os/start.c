@@ -194,6 +194,7 @@ static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
 	HC1(__NR_close, fd);
 	if (r)
 		return r;
+	set_comm(p->proc->exec_name);
 	p->brk_start = p->brk_end = im->brk;
 	r = map_anon_at(t, p->stack_top - p->rlim_stack, p->rlim_stack,
 			FW_PROT_R | FW_PROT_W |
@@ -271,7 +272,6 @@ static void image_main(void *arg)
 		fail(t, r == -ENOENT ? FW_FAIL_NOT_FOUND : FW_FAIL_NOT_EXEC, r);
 	if (r)
 		k_die(t, SIGKILL); /* as Linux, past the point of no return */
-	set_comm(t->p->proc->exec_name);
 	if (!__atomic_exchange_n(&t->p->run->filtered, 1, __ATOMIC_SEQ_CST))
 		if (os_filter_install(t))
 			fail(t, FW_FAIL_US, -EPERM);

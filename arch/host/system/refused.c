@@ -39,6 +39,10 @@ static const struct {
 		"32_bit", "a 32-bit program or system call",
 		"ENOEXEC or ENOSYS",
 		"Use the 64-bit version of it."},
+	[FW_REFUSED_LEAKS] = {
+		"leaks", "to look for leaks at its end (LeakSanitizer needs "
+		"ptrace)", "LSAN_OPTIONS=detect_leaks=0",
+		"Look for leaks outside."},
 };
 
 const char *refusal_name(enum fw_refusal kind)
