@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # A thin front for Meson: each goal first sees to it that the tools are here.
 .PHONY: all demo check check-all bench soak bootstrap bootstrap-all lint \
-	behaviours coverage format clean ring0 release deb
+	behaviours coverage format clean ring0 release deb \
+	bench-swap bench-tax
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 
@@ -41,8 +42,17 @@ check-all: bootstrap-all
 ring0: bootstrap-all all
 	@tests/suites/ring0
 
+# An hour (FW_SOAK_SECONDS) of mixed programs in one run
 soak: bootstrap-all
-	@tools/check --soak
+	@tools/check --soak soak
+
+# Ways to do with less memory, each in a cgroup of the same size; wants root
+bench-swap: all
+	@tools/bench-swap
+
+# The cost for ordinary programs when everything fits
+bench-tax: all
+	@tools/bench-tax
 
 # One line for each row of the specification, from what the tests really ran
 behaviours: all
