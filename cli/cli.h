@@ -30,6 +30,8 @@ struct store_option {
 
 struct run_options {
 	uint64_t ram_bytes; /* 0: not said */
+	bool compress;		   /* -b lz4:SIZE was given ... */
+	uint64_t compressed_bytes; /* ... with this size; 0: none */
 	unsigned n_stores;
 	struct store_option stores[FW_MAX_PAGE_FILES];
 	bool quiet, check, strict;

@@ -29,7 +29,10 @@ static const struct option options[] = {
 	{OPT_STORE, 'b', "backing", "file:PATH[,SIZE][,tmpfs]",
 	 "page file: where pages go that do not fit. PATH is a file,\n"
 	 "a folder (for a nameless file in it) or a block device;\n"
-	 "may be given up to 16 times. Default: file:/var/tmp"},
+	 "may be given up to 16 times. Default: file:/var/tmp.\n"
+	 "lz4:SIZE: so much of the RAM, at most, holds such pages\n"
+	 "compressed, and the page file what does not fit there or\n"
+	 "does not compress. lz4:0: none. Default: a quarter of -m"},
 	{OPT_COMMIT, 0, "commit", "POLICY",
 	 "strict: memory is promised only where there is a place for\n"
 	 "it, page files are given their full size at once, and what\n"
@@ -171,16 +174,30 @@ static int set_store_part(struct store_option *s, const char *part)
 	return 0;
 }
 
+/* lz4:SIZE, how much of the RAM may hold compressed pages. */
+static int set_compressed(struct run_options *o, const char *value)
+{
+	o->compress = true;
+	if (parse_size(value, &o->compressed_bytes))
+		return 0;
+	return fail(EXIT_US,
+		    "-b lz4:%s: that is not a size. Say how much of the RAM "
+		    "may hold compressed pages: lz4:64M, or lz4:0 for none.",
+		    value);
+}
+
 static int set_store(struct run_options *o, const char *value)
 {
 	struct store_option *s = &o->stores[o->n_stores];
 	char *part, *next;
 	int status = 0;
 
+	if (!strncmp(value, "lz4:", 4))
+		return set_compressed(o, value + 4);
 	if (strncmp(value, "file:", 5) || !value[5])
 		return fail(EXIT_US,
 			    "-b %s: that kind of page file is not known. Say "
-			    "-b file:PATH or -b file:PATH,SIZE.",
+			    "-b file:PATH, -b file:PATH,SIZE or -b lz4:SIZE.",
 			    value);
 	if (o->n_stores == FW_MAX_PAGE_FILES)
 		return fail(EXIT_US,

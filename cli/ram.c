@@ -21,6 +21,7 @@
 #endif
 #define USUAL_FD 1024 /* where the run's descriptors end if possible */
 #define MOST_FD 65536
+#define COMPRESS_RAM ((uint64_t)1 << 36)
 
 extern const unsigned char fw_kernel_image[], fw_kernel_image_end[];
 
@@ -94,6 +95,28 @@ static int size_ram(struct front *f)
 	return 0;
 }
 
+/* How many frames may hold compressed pages. */
+static int set_compressed(const struct front *f, uint32_t *ret_frames)
+{
+	uint64_t bytes = f->opt.compressed_bytes;
+	uint64_t most = f->ram_bytes / 4 * 3 & ~FW_PAGE_MASK;
+
+	if (!f->opt.compress)
+		bytes = f->ram_bytes < COMPRESS_RAM ? f->ram_bytes / 4 : 0;
+	else if (bytes && f->ram_bytes >= COMPRESS_RAM)
+		return fail(EXIT_US,
+			    "-b lz4: pages are compressed in less than %s of "
+			    "RAM only. Give less with -m, or leave it out.",
+			    size_text(COMPRESS_RAM));
+	else if (bytes > most)
+		return fail(EXIT_US,
+			    "-b lz4:%s: it is part of the %s of RAM, and may "
+			    "be three quarters of them. Give less.",
+			    size_text(bytes), size_text(f->ram_bytes));
+	*ret_frames = (uint32_t)(bytes >> FW_PAGE_SHIFT);
+	return 0;
+}
+
 static int init_manager(struct front *f)
 {
 	struct fw_mm_config config = {
@@ -104,8 +127,12 @@ static int init_manager(struct front *f)
 		.strict = f->opt.strict,
 	};
 	void *ram = (void *)(uintptr_t)FW_RAM_BASE;
-	enum fw_status status = fw_mm_init(ram, &config, &f->mm);
+	enum fw_status status;
+	int failed = set_compressed(f, &config.store_frames);
 
+	if (failed)
+		return failed;
+	status = fw_mm_init(ram, &config, &f->mm);
 	port_enter(NULL);
 	if (status == FW_OK)
 		status = fw_actor_create(f->mm, NULL, &f->actor);

@@ -136,6 +136,19 @@ static void put_refusals(FILE *out, const struct fw_run *run)
 	fprintf(out, "],\n");
 }
 
+static void put_compressed(FILE *out, const struct fw_totals *t)
+{
+	fprintf(out, "\"compressed\":{");
+	put_number(out, "frames", t->store_frames, ",");
+	put_number(out, "max_frames", t->store_max, ",");
+	put_number(out, "pages", t->store_pages, ",");
+	put_number(out, "bytes", t->store_bytes, ",");
+	put_number(out, "pages_in", t->store_in, ",");
+	put_number(out, "bytes_in", t->store_in_bytes, ",");
+	put_number(out, "pages_read", t->store_loads, ",");
+	put_number(out, "pages_moved", t->store_moved, "},\n");
+}
+
 static void put_rest(FILE *out, const struct front *f)
 {
 	const struct fw_totals *t = &f->final.totals;
@@ -180,6 +193,7 @@ void write_stat(const struct front *f, int exit_status)
 	put_kinds(out, f);
 	put_frames(out, &f->final.totals);
 	put_page_file(out, f);
+	put_compressed(out, &f->final.totals);
 	put_rest(out, f);
 	fprintf(out, "}\n");
 	if (fclose(out))

@@ -18,6 +18,7 @@ static const char *const kind_source[FW_KIND_COUNT] = {
 	[FW_KIND_COW_REUSE] = "last owner took the page, no copy",
 	[FW_KIND_DIRTY] = "first write to a clean page",
 	[FW_KIND_PAGE_FILE] = "written earlier, then reused",
+	[FW_KIND_COMPRESSED] = "left earlier, kept compressed in RAM",
 	[FW_KIND_MAPPED_FILE] = "first use of a file's pages",
 	[FW_KIND_HOST_VIEW] = "page of a shared file of the host",
 	[FW_KIND_STACK] = "the stack grew",
@@ -164,6 +165,28 @@ static void print_page_file(const struct front *f)
 		count_text(t->pages_read), count_text(t->reads));
 }
 
+static void print_compressed(const struct front *f)
+{
+	const struct fw_totals *t = &f->final.totals;
+
+	if (!t->store_in)
+		return;
+	fprintf(stderr,
+		"  compressed     %s pages (%.1f:1), %s read again, %s moved "
+		"on to the page file\n",
+		count_text(t->store_in),
+		(double)(t->store_in << FW_PAGE_SHIFT) /
+			(double)t->store_in_bytes,
+		count_text(t->store_loads), count_text(t->store_moved));
+	if (t->store_pages)
+		fprintf(stderr,
+			"                 at end %s pages in %s of RAM, of at "
+			"most %s\n",
+			count_text(t->store_pages),
+			size_text(t->store_frames << FW_PAGE_SHIFT),
+			size_text(t->store_max << FW_PAGE_SHIFT));
+}
+
 static void print_rest(const struct front *f)
 {
 	const struct fw_totals *t = &f->final.totals;
@@ -194,5 +217,6 @@ void print_summary(const struct front *f)
 	print_kinds(f);
 	print_frames(f);
 	print_page_file(f);
+	print_compressed(f);
 	print_rest(f);
 }

@@ -4,7 +4,7 @@
  * die. An id is an index below ACTOR_MAX and a generation above it, so that
  * the id of a dead actor never names a living one.
  */
-#include <mm/mm.h>
+#include <mm/cstore.h>
 
 void actor_hold(struct fw_mm *mm, struct fw_actor *a, enum held_kind kind,
 		const fw_pfn *pfn, unsigned n)
@@ -92,7 +92,7 @@ static void actor_end(struct fw_mm *mm, struct fw_actor *a)
 void fw_actor_destroy(struct fw_mm *mm, struct fw_actor *by,
 		      struct fw_actor *dead)
 {
-	FW_ASSERT(dead->n_held == 0);
+	FW_ASSERT(dead->n_held + dead->n_log + dead->n_moving == 0);
 	mm_lock(mm, by);
 	actor_end(mm, dead);
 	mm_unlock(mm);
@@ -128,6 +128,7 @@ static struct fw_space *actor_strip(struct fw_mm *mm, struct fw_actor *a)
 	struct fw_space *child = a->forking;
 
 	actor_give_back(mm, a);
+	cstore_abandon(mm, a);
 	if (a->held_section) {
 		section_put(mm, a->held_section);
 		FW_SET(mm, a->held_section, NULL);

@@ -9,6 +9,7 @@
  * its page there. If meanwhile the page was unmapped, moved or taken for
  * something else, that second look finds out.
  */
+#include <mm/cstore.h>
 #include <mm/plan.h>
 
 void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good)
@@ -18,6 +19,8 @@ void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good)
 	if (f->flags & FRAME_DELETED) {
 		frame_free(mm, f);
 	} else if (good) {
+		if (pte_has_slot(f->original) && cstore_has(mm, f->original))
+			frame_give_up_slot(mm, f);
 		FW_SET(mm, f->flags, f->flags & ~FRAME_READ);
 		FW_SET(mm, f->owner, 0);
 		frame_settle(mm, f);
@@ -67,10 +70,17 @@ static unsigned slot_window(const struct fw_plan *p)
 	return last * 2 < FW_BLOCK_PAGES ? last * 2 : FW_BLOCK_PAGES;
 }
 
+/* Where on a disk the page is, which is not in a frame. */
+static cstore_place slot_place(const struct fw_mm *mm, fw_pte pte)
+{
+	return cstore_has(mm, pte) ? cstore_find(mm, pte_slot(pte)) :
+		       cstore_on_disk(pte_file(pte), pte_slot(pte));
+}
+
 /* How many pages from the faulting one on lie in adjacent slots. */
 static unsigned slot_pages(const struct fw_plan *p, unsigned want)
 {
-	fw_pte first = *p->loc;
+	cstore_place first = slot_place(p->mm, *p->loc);
 	fw_vpn lo;
 	unsigned n, block = plan_block(p, &lo);
 
@@ -80,8 +90,7 @@ static unsigned slot_pages(const struct fw_plan *p, unsigned want)
 					  p->pte + n, &proto);
 
 		if (!loc || !pte_has_slot(*loc) ||
-		    pte_file(*loc) != pte_file(first) ||
-		    pte_slot(*loc) != pte_slot(first) + n)
+		    slot_place(p->mm, *loc) != first + n)
 			break;
 	}
 	return n;
@@ -91,14 +100,17 @@ enum fw_step fault_read_slot(struct fw_plan *p)
 {
 	unsigned want = slot_window(p), n, i, index;
 	struct frame_cluster c;
-	bool zero;
+	bool zero, stored;
 
-	n = plan_room_read(p, slot_pages(p, want));
+	n = fault_stored(p, want);
+	stored = n > 0;
+	n = plan_room_read(p, stored ? n : slot_pages(p, want));
 	if (n == 0)
 		return FW_STEP_FRAMES;
+	p->from_store = stored;
 	p->vad->ahead = (uint8_t)want;
-	p->file = pte_file(*p->loc);
-	p->slot = pte_slot(*p->loc);
+	p->file = cstore_disk_file(slot_place(p->mm, *p->loc));
+	p->slot = cstore_disk_slot(slot_place(p->mm, *p->loc));
 	p->f->distance = refault_return(p->mm, p->loc, false);
 	p->section = NULL;
 	c = plan_cluster(p, p->loc, p->proto, p->vpn, &index);
@@ -123,7 +135,7 @@ enum fw_step fault_read_slot(struct fw_plan *p)
 		p->mm->ahead++;
 	}
 	p->n_read = n;
-	p->io_kind = FW_KIND_PAGE_FILE;
+	p->io_kind = stored ? FW_KIND_COMPRESSED : FW_KIND_PAGE_FILE;
 	actor_hold(p->mm, p->actor, HELD_READ, p->pfn, n);
 	return FW_STEP_READ;
 }
@@ -185,6 +197,7 @@ enum fw_step fault_read_file(struct fw_plan *p)
 		read_prepare(p, &first[i].pte, true, p->pfn[i]);
 	}
 	p->n_read = n;
+	p->from_store = false;
 	p->io_kind = FW_KIND_MAPPED_FILE;
 	p->cookie = vad->cookie;
 	p->section = vad->section;
@@ -199,7 +212,7 @@ enum fw_step fault_read_file(struct fw_plan *p)
  * who waited for it: for his address and his access. It is noted beside the
  * word they wait on; a note that is overwritten costs them a read of their own.
  */
-static void read_note_error(struct fw_plan *p, enum fw_status status)
+void read_note_error(struct fw_plan *p, enum fw_status status)
 {
 	struct fw_mm *mm = p->mm;
 	uint32_t *word = frame_wait_word(mm, p->pfn[0]);
@@ -297,9 +310,12 @@ static enum fw_status read_pages(struct fw_plan *p, unsigned *ret_good)
 enum fw_step fault_read(struct fw_plan *p)
 {
 	unsigned good = p->n_read;
-	enum fw_status status = read_pages(p, &good);
+	enum fw_status status;
 	bool final;
 
+	if (p->from_store)
+		return fault_load(p);
+	status = read_pages(p, &good);
 	FW_ASSERT(good <= p->n_read);
 	if (status != FW_OK)
 		good = 0;

@@ -40,6 +40,7 @@
  *   FREE        ACTIVE      zero page thread       then, by the same, ZEROED
  *   ACTIVE      TRANSITION  fault_io.c             a read begins
  *   TRANSITION  STANDBY     frame_read_done        a read ends well
+ *   TRANSITION  MODIFIED    frame_read_done        ... and gave up its slot
  *   TRANSITION  FREE        frame_read_done        ... or badly
  *   STANDBY MODIFIED MODIFIED_NO_WRITE TRANSITION
  *               ACTIVE      fault_trans.c          soft fault
@@ -377,6 +378,12 @@ void frame_drop_slot(struct fw_mm *mm, struct fw_frame *f)
 		return;
 	slot_free(mm, pte_file(o), pte_slot(o));
 	FW_SET(mm, f->original, pte_make_zero(pte_prot(o)));
+}
+
+void frame_give_up_slot(struct fw_mm *mm, struct fw_frame *f)
+{
+	FW_SET(mm, f->flags, f->flags | FRAME_DIRTY);
+	frame_drop_slot(mm, f);
 }
 
 void frame_discard(struct fw_mm *mm, struct fw_frame *f)

@@ -7,6 +7,7 @@
  * that are managed. Nothing but the struct is touched at the start, so that
  * it takes the same time for any size of RAM.
  */
+#include <mm/cstore.h>
 #include <mm/mm.h>
 #include <mm/order.h>
 
@@ -29,6 +30,8 @@ static void lists_init(struct fw_mm *mm)
 	mm->modified = empty;
 	mm->mapped = empty;
 	mm->no_write = empty;
+	mm->store_log = empty;
+	mm->store_empty = empty;
 	for (i = 0; i < BLOCK_LISTS; i++)
 		mm->block_head[i] = FW_PFN_NONE;
 	for (i = 0; i < POOL_CLASSES; i++)
@@ -56,6 +59,8 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	    ((uintptr_t)ram & FW_PAGE_MASK) != 0 ||
 	    config->user_min >= config->user_top ||
 	    config->user_top > FW_USER_END || config->policy >= FW_POLICIES ||
+	    config->store_frames > n / 4 * 3 ||
+	    (config->store_frames > 0 && n >> CSTORE_PFN_BITS != 0) ||
 	    !stripes_valid(config))
 		return FW_E_INVAL;
 	at = round_up(sizeof(*mm), 64);
@@ -93,7 +98,9 @@ enum fw_status fw_mm_init(void *ram, const struct fw_mm_config *config,
 	mm->stripes = config->stripes > 1 ? config->stripes : 1;
 	mm->next_space_id = 1;
 	mm->strict = config->strict;
+	mm->store_max = config->store_frames;
 	lists_init(mm);
+	cstore_init(mm);
 	*ret_mm = mm;
 	return FW_OK;
 }
@@ -155,6 +162,8 @@ void mm_lock(struct fw_mm *mm, struct fw_actor *actor)
 	if (fwp_lock(&mm->lock, actor_id(actor)))
 		journal_rollback(mm);
 	FW_ASSERT(mm->undo_count == 0);
+	if (mm->store_empty.head != FW_PFN_NONE)
+		cstore_reap(mm);
 	frames_prime(mm, FRAMES_LAST);
 }
 

@@ -169,6 +169,8 @@ void frame_free(struct fw_mm *mm, struct fw_frame *f);
 void frame_free_zeroed(struct fw_mm *mm, struct fw_frame *f);
 /* Forgets the slot in `original`, unless it is being written just now. */
 void frame_drop_slot(struct fw_mm *mm, struct fw_frame *f);
+/* The page is in its frame only, from now on. */
+void frame_give_up_slot(struct fw_mm *mm, struct fw_frame *f);
 /* The page of this frame, invalid everywhere, ceases to exist. */
 void frame_discard(struct fw_mm *mm, struct fw_frame *f);
 /* One valid PTE less names the frame; at the last one it retires to standby,
@@ -380,6 +382,8 @@ void image_free(struct fw_mm *mm, struct fw_image *image);
 /* A run of up to n adjacent slots; 0 when full. */
 unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
 		    uint64_t *ret_slot);
+/* One slot of this file; 0: none. */
+uint64_t slot_alloc_in(struct fw_mm *mm, unsigned file);
 void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot);
 bool slot_is_used(const struct fw_mm *mm, unsigned file, uint64_t slot);
 /* Whether the 64 aligned slots around it are all free. */

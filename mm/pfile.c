@@ -5,7 +5,7 @@
  * last encodable slot are never used: they mean demand zero and "ask the
  * region" in a PTE.
  */
-#include <mm/mm.h>
+#include <mm/cstore.h>
 
 #define WORD_BITS 64u
 #define DIR_ENTRIES 512u
@@ -27,7 +27,7 @@ bool slot_is_used(const struct fw_mm *mm, unsigned file, uint64_t slot)
 {
 	const struct fw_pfile *pf = &mm->pfile[file];
 
-	if (file >= mm->n_pfiles || slot >= pf->limit)
+	if (file >= FW_MAX_PAGE_FILES || slot >= pf->limit)
 		return false;
 	return (*slot_word(pf, slot) >> slot % WORD_BITS & 1) != 0;
 }
@@ -75,7 +75,7 @@ void pfile_grow(struct fw_mm *mm)
 {
 	unsigned i;
 
-	for (i = 0; i < mm->n_pfiles; i++) {
+	for (i = 0; i < FW_MAX_PAGE_FILES; i++) {
 		struct fw_pfile *pf = &mm->pfile[i];
 
 		if (pf->usable - pf->used < PFILE_CHUNK_SLOTS / 2 &&
@@ -104,7 +104,7 @@ enum fw_status fw_page_file_add(struct fw_mm *mm, struct fw_actor *actor,
 		return FW_E_INVAL;
 	mm_lock(mm, actor);
 	i = pfile_unused(mm);
-	if (i < FW_MAX_PAGE_FILES) {
+	if (i < (cstore_on(mm) ? CSTORE_FILE : FW_MAX_PAGE_FILES)) {
 		struct fw_pfile *pf = &mm->pfile[i];
 
 		FW_SET(mm, pf->slots, slots);
@@ -265,31 +265,48 @@ static unsigned pfile_emptiest(const struct fw_mm *mm, unsigned tried)
 	return best;
 }
 
+/* A run of up to n slots of this file. */
+static unsigned slot_take(struct fw_mm *mm, struct fw_pfile *pf, unsigned n,
+			  uint64_t *ret_slot)
+{
+	unsigned got = slot_search(pf, n, ret_slot), k;
+
+	for (k = 0; k < got; k++) {
+		uint64_t s = *ret_slot + k;
+		uint64_t *w = slot_word(pf, s);
+
+		FW_SET(mm, *w, *w | (uint64_t)1 << s % WORD_BITS);
+	}
+	FW_ADD(mm, pf->used, got);
+	pf->hint = *ret_slot + got;
+	return got;
+}
+
 unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
 		    uint64_t *ret_slot)
 {
-	unsigned i, k, got, tried = 0;
+	unsigned i, got, tried = 0;
 
 	if (refused(mm, FW_NEED_SLOT))
 		return 0;
 	while ((i = pfile_emptiest(mm, tried)) < FW_MAX_PAGE_FILES) {
-		struct fw_pfile *pf = &mm->pfile[i];
-
 		tried |= 1u << i;
-		got = slot_search(pf, n, ret_slot);
-		for (k = 0; k < got; k++) {
-			uint64_t s = *ret_slot + k;
-			uint64_t *w = slot_word(pf, s);
-
-			FW_SET(mm, *w, *w | (uint64_t)1 << s % WORD_BITS);
-		}
-		FW_ADD(mm, pf->used, got);
-		pf->hint = *ret_slot + got;
+		got = slot_take(mm, &mm->pfile[i], n, ret_slot);
 		*ret_file = i;
 		if (got > 0)
 			return got;
 	}
 	return 0;
+}
+
+uint64_t slot_alloc_in(struct fw_mm *mm, unsigned file)
+{
+	struct fw_pfile *pf = &mm->pfile[file];
+	uint64_t slot = 0;
+
+	if (pf->used >= pf->usable || refused(mm, FW_NEED_SLOT))
+		return 0;
+	return slot_take(mm, pf, 1, &slot) ? slot : 0;
 }
 
 void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot)
@@ -298,6 +315,8 @@ void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot)
 	uint64_t *w;
 
 	FW_ASSERT(slot_is_used(mm, file, slot) && slot != 0);
+	if (file == CSTORE_FILE && cstore_on(mm) && cstore_drop(mm, slot))
+		return;
 	w = slot_word(pf, slot);
 	FW_SET(mm, *w, *w & ~((uint64_t)1 << slot % WORD_BITS));
 	FW_SUB(mm, pf->used, 1);

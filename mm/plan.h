@@ -69,6 +69,11 @@ struct fw_plan {
 	/* FW_STEP_FRAMES */
 	unsigned need;
 	fw_pfn pfn[FW_BLOCK_PAGES];
+	/* Of a read from the compressed store: the objects, and the slots
+	 * that they are those of */
+	bool from_store;
+	uint32_t stored[FW_BLOCK_PAGES];
+	uint64_t home[FW_BLOCK_PAGES];
 };
 
 static inline bool plan_writes(const struct fw_plan *p)
@@ -125,8 +130,14 @@ enum fw_step fault_collided(struct fw_plan *p);
 enum fw_step fault_cow(struct fw_plan *p);
 enum fw_step fault_read_slot(struct fw_plan *p);
 enum fw_step fault_read_file(struct fw_plan *p);
-/* Without locks. */
+/* How many pages from the faulting one on, of `want`, are in the compressed
+ * store; p->stored says where. */
+unsigned fault_stored(struct fw_plan *p, unsigned want);
+/* Without locks, both; the former from the compressed store. */
+enum fw_step fault_load(struct fw_plan *p);
 enum fw_step fault_read(struct fw_plan *p);
+/* Tells those who wait for the first page of a read that it failed. */
+void read_note_error(struct fw_plan *p, enum fw_status status);
 /* Whether the read that it waited for failed; then f->kind and f->status say
  * how. Once for each wait. */
 bool read_failed(struct fw_plan *p);

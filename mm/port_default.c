@@ -17,6 +17,20 @@ WEAK void fwp_tlb_replace(struct fw_space *space, fw_vpn vpn)
 	fwp_tlb_flush(space, vpn, 1, FW_FLUSH_DROP);
 }
 
+WEAK unsigned fwp_compress(const struct fw_mm *mm, const void *page, void *to,
+			   unsigned room)
+{
+	(void)mm, (void)page, (void)to, (void)room;
+	return 0;
+}
+
+WEAK bool fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
+			 void *page)
+{
+	(void)mm, (void)from, (void)n, (void)page;
+	return false;
+}
+
 WEAK enum fw_status fwp_section_read(struct fw_section *section,
 				     uint64_t cookie, uint64_t page,
 				     const fw_pfn *pfn, unsigned n,

@@ -8,6 +8,7 @@
  * and modified: pages that were let go too soon come back from there without
  * I/O.
  */
+#include <mm/cstore.h>
 #include <mm/policy.h>
 #include <mm/stripe.h>
 
@@ -96,6 +97,8 @@ static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 		return true;
 	if (tight && (frames_room(mm, n) || write_some(mm, actor)))
 		return true;
+	if (cstore_shrink(mm, actor) > 0)
+		return true;
 	if (space && (got = fw_trim(mm, actor, space, batch)) > 0) {
 		*trimmed += got;
 		return true;
@@ -123,6 +126,7 @@ static unsigned reclaim_due(const struct fw_fault *f)
 	case FW_KIND_STACK:
 		break;
 	case FW_KIND_PAGE_FILE:
+	case FW_KIND_COMPRESSED:
 	case FW_KIND_MAPPED_FILE:
 		return f->io_pages * 2 + FW_BLOCK_PAGES;
 	default:

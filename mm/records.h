@@ -32,6 +32,7 @@ enum frame_type {
 	FRAME_HELD,  /* reserved by an actor (listed in held[]) */
 	FRAME_TABLE, /* a page table */
 	FRAME_POOL,  /* a slab of pool.c */
+	FRAME_STORE, /* of the compressed store's log; see cstore.c */
 };
 
 enum frame_flag {
@@ -178,6 +179,7 @@ struct fw_mm {
 	uint32_t policy;	 /* (C) enum fw_policy_id */
 	uint32_t page_frames;	 /* (C) that pages may have; nframes: all */
 	uint32_t core_frames;	 /* (C) set apart for tables and pools */
+	uint32_t store_max;	 /* (C) frames of the compressed store */
 	uint64_t random;	 /* (n) state of a generator: policy.c */
 	struct fw_frame *frames; /* (C) by PFN */
 	struct fw_block *blocks; /* (C) by PFN / 16 */
@@ -197,6 +199,11 @@ struct fw_mm {
 	uint32_t count[FRAME_STATES]; /* (M) */
 	struct fw_list standby[STANDBY_LISTS], modified, no_write; /* (M) */
 	struct fw_list mapped; /* (M) modified, for the files of sections */
+	struct fw_list store_log, store_empty; /* (M) see cstore.c */
+	uint64_t store_frames; /* (M) on these two */
+	uint64_t store_pages, store_bytes; /* (M) live objects */
+	uint64_t ***store_index[PFILE_DIRS]; /* (M) frames of 512 pointers, each
+					      * for a chunk of slots */
 	uint32_t block_head[BLOCK_LISTS]; /* (M) */
 	uint32_t pool_head[POOL_CLASSES]; /* (M) slabs with room, by PFN */
 	uint64_t tables, pool; /* (M) frames of that type */
@@ -221,6 +228,8 @@ struct fw_mm {
 	/* Statistics (n). */
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
 	uint64_t mapped_writes, mapped_pages, write_errors;
+	uint64_t store_in, store_in_bytes; /* compressed so far; cstore.c */
+	uint64_t store_loads, store_moved; /* pages */
 	uint64_t evicted; /* pages that lost their frame: refault.c's clock */
 	uint64_t ahead, ahead_used, ahead_wasted; /* see struct fw_totals */
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];

@@ -63,6 +63,7 @@ enum fw_fault_class fw_kind_class(enum fw_kind kind)
 	case FW_KIND_OVERFLOW:
 		return FW_CLASS_GUARD;
 	case FW_KIND_PAGE_FILE:
+	case FW_KIND_COMPRESSED:
 	case FW_KIND_MAPPED_FILE:
 	case FW_KIND_HOST_VIEW:
 		return FW_CLASS_HARD;
@@ -138,6 +139,14 @@ void fw_totals(struct fw_mm *mm, struct fw_actor *actor, struct fw_totals *ret)
 	ret->mapped_pages = mm->mapped_pages;
 	ret->mapped_writes = mm->mapped_writes;
 	ret->write_errors = mm->write_errors;
+	ret->store_frames = mm->store_frames;
+	ret->store_max = mm->store_max;
+	ret->store_pages = mm->store_pages;
+	ret->store_bytes = mm->store_bytes;
+	ret->store_in = mm->store_in;
+	ret->store_in_bytes = mm->store_in_bytes;
+	ret->store_loads = mm->store_loads;
+	ret->store_moved = mm->store_moved;
 	ret->mapped = mm->mapped.count;
 	ret->refaults = mm->refaults;
 	ret->refaults_near = mm->refaults_near;

@@ -9,7 +9,7 @@
  * by number and by a sum of hashes of their names, so that no second bitmap
  * is needed: a slot with two owners, or none, changes the sum.
  */
-#include <mm/mm.h>
+#include <mm/cstore.h>
 #include <mm/stripe.h>
 
 #define SEEN_VALID 0xffffffu	/* valid PTEs */
@@ -61,19 +61,23 @@ static void expect(struct verify *v, const char *what, uint64_t is,
 static uint64_t slot_hash(unsigned file, uint64_t slot)
 {
 	uint64_t h = (slot << 4 | file) * 0x9e3779b97f4a7c15u;
-
 	return (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
+}
+
+static void slot_owned(void *arg, unsigned file, uint64_t slot)
+{
+	struct verify *v = arg;
+
+	if (!slot_is_used(v->mm, file, slot))
+		complain(v, "a slot that is named is free", file, slot);
+	v->slots++;
+	v->slot_sum += slot_hash(file, slot);
 }
 
 static void slot_seen(struct verify *v, fw_pte pte)
 {
-	if (!pte_has_slot(pte))
-		return;
-	if (!slot_is_used(v->mm, pte_file(pte), pte_slot(pte)))
-		complain(v, "a slot that is named is free",
-			 pte_file(pte), pte_slot(pte));
-	v->slots++;
-	v->slot_sum += slot_hash(pte_file(pte), pte_slot(pte));
+	if (pte_has_slot(pte))
+		slot_owned(v, pte_file(pte), pte_slot(pte));
 }
 
 static struct fw_frame *frame_named(struct verify *v, fw_pte pte)
@@ -244,8 +248,7 @@ static bool pte_in_space(const struct fw_space *space, const fw_pte *pte)
 	fw_pfn pfn = FW_PFN_NONE;
 
 	while (pte) {
-		pfn = (fw_pfn)(((uintptr_t)pte - (uintptr_t)mm) >>
-			       FW_PAGE_SHIFT);
+		pfn = (fw_pfn)(((uintptr_t)pte - (uintptr_t)mm) / FW_PAGE_SIZE);
 		pte = frame_at((struct fw_mm *)mm, pfn)->pte;
 	}
 	return pfn == space->root;
@@ -456,8 +459,10 @@ static void actors_visit(struct verify *v)
 		if (!a)
 			continue;
 		n++;
-		for (k = 0; k < a->n_held; k++)
-			v->mm->scratch[a->held[k]] |= SEEN_HELD;
+		for (k = 0; k < a->n_held + a->n_log; k++)
+			v->mm->scratch[k < a->n_held ? a->held[k] :
+					       a->log[k - a->n_held]] |=
+				SEEN_HELD;
 	}
 	expect(v, "actors", v->mm->n_actors, n);
 }
@@ -482,7 +487,9 @@ static void frame_active(struct verify *v, fw_pfn pfn,
 		if (!(seen & SEEN_TABLE))
 			complain(v, "table belongs to no space", pfn, 0);
 		break;
-	default:
+	case FRAME_STORE:
+		if (cstore_count(f) != seen)
+			complain(v, "objects in a frame of the log", pfn, seen);
 		break;
 	}
 }
@@ -559,16 +566,15 @@ static void frame_visit(struct verify *v, fw_pfn pfn, uint64_t *pools)
 	if (((b->zero & bit) != 0) != (f->state == FRAME_ZEROED) ||
 	    ((b->free & bit) != 0) != (f->state == FRAME_FREE))
 		complain(v, "block bits of frame", pfn, f->state);
-	if (idle) {
-		if (seen != 0)
-			complain(v, "free, but seen", pfn, seen);
+	if (idle && seen != 0) {
+		complain(v, "free, but seen", pfn, seen);
 	} else if (f->state == FRAME_ACTIVE) {
 		frame_active(v, pfn, f, seen);
 		*pools += f->type == FRAME_POOL;
 	} else if (f->state == FRAME_BAD) {
 		if (seen != 0 || f->pte || f->original != 0)
 			complain(v, "bad, but in use", pfn, seen);
-	} else {
+	} else if (!idle) {
 		frame_waiting(v, pfn, f, seen);
 	}
 	if (!idle && f->type == FRAME_USER)
@@ -630,7 +636,7 @@ static void slots_visit(struct verify *v)
 	uint64_t used = 0, sum = 0, s;
 	unsigned i;
 
-	for (i = 0; i < v->mm->n_pfiles; i++) {
+	for (i = 0; i < FW_MAX_PAGE_FILES; i++) {
 		const struct fw_pfile *pf = &v->mm->pfile[i];
 		uint64_t top = pf->slots < pf->limit ? pf->slots : pf->limit;
 		uint64_t n = 0;
@@ -681,6 +687,7 @@ unsigned fw_verify(struct fw_mm *mm, struct fw_actor *actor,
 	sections_visit(&v);
 	clones_visit(&v, true);
 	actors_visit(&v);
+	expect(&v, "compressed", cstore_audit(mm, slot_owned, &v), 0);
 	lists_visit(&v);
 	frames_visit(&v);
 	blocks_visit(&v);

@@ -3,13 +3,14 @@
  * writer.c - writing modified pages to the page files. Slots are assigned
  * only now, so that what is written together lies together: the modified
  * list is in the order of the trims, which is that of the addresses. Pages
- * full of zeros cost no I/O: they become demand zero again.
+ * full of zeros cost no I/O: they become demand zero again. Pages that
+ * compress well stay in RAM, in the compressed store (cstore.c).
  *
  * While the write runs no lock is held. A page may be rescued meanwhile (it
  * stays active, and clean if nobody writes to it), be dirtied and trimmed
  * again (DIRTY: written once more), or vanish (DELETED).
  */
-#include <mm/mm.h>
+#include <mm/cstore.h>
 
 #define BATCH 64
 
@@ -25,6 +26,8 @@ struct write_batch {
 	unsigned n, n_runs, done;
 	fw_pfn pfn[BATCH];
 	bool zero[BATCH];
+	cstore_pos at[BATCH]; /* its object, if it was compressed */
+	struct cstore_segment segment;
 	struct write_run run[BATCH];
 };
 
@@ -83,10 +86,51 @@ static void batch_sort_out(struct write_batch *b)
 		} else if (!idle) {
 			frame_write_done(mm, f, b->zero[i]);
 		} else {
+			b->at[k] = b->at[i];
 			b->pfn[k++] = b->pfn[i];
 		}
 	}
 	b->n = k;
+}
+
+/* The page, if it is not written to meanwhile, will be in this slot. */
+static void page_assign(struct write_batch *b, unsigned i, unsigned file,
+			uint64_t slot)
+{
+	struct fw_frame *f = frame_at(b->mm, b->pfn[i]);
+
+	FW_SET(b->mm, f->original,
+	       pte_make_slot(file, slot, pte_prot(f->original)));
+}
+
+/* A page that was compressed is as good as written. */
+static bool page_store(struct write_batch *b, unsigned i)
+{
+	struct fw_mm *mm = b->mm;
+	uint64_t slot = cstore_publish(mm, b->at[i]);
+
+	if (!slot)
+		return false;
+	page_assign(b, i, CSTORE_FILE, slot);
+	frame_write_done(mm, frame_at(mm, b->pfn[i]), true);
+	mm->store_in++;
+	mm->store_in_bytes += cstore_object(mm, b->at[i])->bytes;
+	return true;
+}
+
+/* What cannot be stored moves up. */
+static void batch_store(struct write_batch *b)
+{
+	unsigned i, k = 0;
+
+	for (i = 0; i < b->n; i++) {
+		if (b->at[i] && page_store(b, i))
+			b->done++;
+		else
+			b->pfn[k++] = b->pfn[i];
+	}
+	b->n = k;
+	cstore_seal(&b->segment);
 }
 
 /* Slots for all that is left, in as few runs as there are. */
@@ -102,13 +146,8 @@ static void batch_assign(struct write_batch *b)
 		r->n = slot_alloc(mm, b->n - at, &r->file, &r->slot);
 		if (r->n == 0)
 			break;
-		for (i = 0; i < r->n; i++) {
-			struct fw_frame *f = frame_at(mm, b->pfn[at + i]);
-
-			FW_SET(mm, f->original,
-			       pte_make_slot(r->file, r->slot + i,
-					     pte_prot(f->original)));
-		}
+		for (i = 0; i < r->n; i++)
+			page_assign(b, at + i, r->file, r->slot + i);
 		at += r->n;
 		b->n_runs++;
 	}
@@ -150,29 +189,57 @@ static void batch_finish(struct write_batch *b)
 	mm->progress++;
 }
 
+/* What can be seen of the pages without a lock: whether they are zero, what
+ * they become when they are compressed. */
+static void batch_look(struct write_batch *b)
+{
+	unsigned i;
+
+	cstore_begin(&b->segment, b->mm, b->actor);
+	for (i = 0; i < b->n; i++) {
+		const void *page = frame_data(b->mm, b->pfn[i]);
+
+		b->zero[i] = fw_page_is_zero(page);
+		b->at[i] = b->zero[i] ? 0 : cstore_put(&b->segment, page);
+	}
+}
+
+/* Each page gets its place, if it still wants one. */
+static void batch_place(struct write_batch *b)
+{
+	struct fw_mm *mm = b->mm;
+
+	actor_unhold(mm, b->actor);
+	batch_sort_out(b);
+	actor_hold(mm, b->actor, HELD_WRITE, b->pfn, b->n);
+	/* Frames that have just come free must not be filled before. */
+	mm_checkpoint(mm);
+	actor_unhold(mm, b->actor);
+	batch_store(b);
+	batch_assign(b);
+	actor_hold(mm, b->actor, HELD_WRITE, b->pfn, b->n);
+}
+
 unsigned fw_write_modified(struct fw_mm *mm, struct fw_actor *actor,
 			   unsigned n)
 {
 	struct write_batch b;
-	unsigned i;
 
 	if (mm->modified.count == 0)
 		return 0;
 	b.mm = mm;
 	b.actor = actor;
 	b.n = b.n_runs = b.done = 0;
+	n = n < BATCH ? n : BATCH;
+	cstore_make_room(mm, actor, n);
 	mm_lock(mm, actor);
 	pfile_grow(mm);
 	mm_checkpoint(mm);
-	batch_take(&b, n < BATCH ? n : BATCH);
+	batch_take(&b, n);
 	mm_unlock(mm);
-	for (i = 0; i < b.n; i++)
-		b.zero[i] = fw_page_is_zero(frame_data(mm, b.pfn[i]));
+	batch_look(&b);
 	mm_lock(mm, actor);
-	actor_unhold(mm, actor);
-	batch_sort_out(&b);
-	batch_assign(&b);
-	actor_hold(mm, actor, HELD_WRITE, b.pfn, b.n);
+	batch_place(&b);
 	mm_unlock(mm);
 	if (b.n > 0) {
 		batch_write(&b);

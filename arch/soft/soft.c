@@ -61,6 +61,7 @@ struct soft *soft_create(const struct soft_config *config)
 		.policy = config->policy,
 		.page_frames = config->page_frames,
 		.stripes = config->stripes,
+		.store_frames = config->store_frames,
 	};
 	struct soft *s = calloc(1, sizeof(*s));
 

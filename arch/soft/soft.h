@@ -54,6 +54,7 @@ struct soft_config {
 	uint32_t policy;	/* enum fw_policy_id */
 	uint32_t page_frames;	/* see struct fw_mm_config */
 	uint32_t stripes;	/* of each space lock; 0: one */
+	uint32_t store_frames;	/* of the compressed store; 0: none */
 };
 
 struct soft_file {

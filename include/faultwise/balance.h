@@ -66,6 +66,12 @@ struct fw_totals {
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
 	uint64_t mapped_pages, mapped_writes; /* to files of sections */
 	uint64_t write_errors;
+	/* The compressed store: its frames, of at most store_max; the pages in
+	 * them and their bytes; pages compressed so far, and what they became;
+	 * pages read again, and moved on to page files (counted in
+	 * pages_written as well). */
+	uint64_t store_frames, store_max, store_pages, store_bytes;
+	uint64_t store_in, store_in_bytes, store_loads, store_moved;
 	/* Pages read that had been here before; those that so many frames as
 	 * are in use now would have kept; all by distance, 2^i to 2^(i+1). */
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];

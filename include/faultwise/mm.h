@@ -48,6 +48,9 @@
 #define FW_MAX_PAGE_FILES 16
 #define FW_MAX_ACTOR_FRAMES 64 /* frames an actor may hold in a plan or I/O */
 #define FW_MAX_ANNOUNCE 40     /* ranges an actor may announce at once */
+#define FW_MAX_ACTOR_LOG 64    /* frames it may be filling with compressed
+				* pages */
+#define FW_MAX_ACTOR_MOVES 16  /* of these, that it writes to page files */
 
 /* Page priorities: pages on standby are given up in this order. */
 #define FW_PRIO_LEVELS 8
@@ -88,6 +91,10 @@ struct fw_actor {
 	struct fw_range announced[FW_MAX_ANNOUNCE];
 	fw_pfn held[FW_MAX_ACTOR_FRAMES];
 	fw_vpn keep;		/* n_keep pages that its own trims leave be */
+	uint32_t n_log, n_moving; /* see mm/cstore.c */
+	fw_pfn log[FW_MAX_ACTOR_LOG];
+	uint32_t moving[FW_MAX_ACTOR_MOVES];
+	uint64_t moving_to[FW_MAX_ACTOR_MOVES];
 	struct fw_section *held_section; /* referenced while it is read */
 	struct fw_space *forking; /* child that a fork has not finished */
 	uint64_t fault_count[FW_KIND_COUNT];  /* (own writes only) */
@@ -163,6 +170,10 @@ struct fw_mm_config {
 				 * left of nframes (at least 64) is for page
 				 * tables and the core's records. 0: both take
 				 * what there is */
+	uint32_t store_frames;	/* of nframes, that hold compressed pages in
+				 * front of the page files, at most; 0: pages
+				 * go there as they are. Wants a port that
+				 * compresses; nframes < 2^24 */
 	uint32_t strict; /* 1: promise only memory that is there; else as
 			  * Linux does by default. See mm/commit.c */
 	uint32_t stripes; /* of each space lock: 2 to 16 where threads of a

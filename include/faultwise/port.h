@@ -88,6 +88,18 @@ _Noreturn void fwp_panic(const char *message, const char *file, int line);
 /* ---- optional --------------------------------------------------------- */
 
 /*
+ * Compresses a page, which may change meanwhile: writes at most `room` bytes
+ * (a few thousand) to `to` and returns how many; 0: it does not fit, or the
+ * port does not compress. And back: `n` bytes, which may be any bytes, to the
+ * page; false: they are not what fwp_compress made of one. Needed by
+ * config.store_frames. Called without locks; must not block, nor need frames.
+ */
+unsigned fwp_compress(const struct fw_mm *mm, const void *page, void *to,
+		      unsigned room);
+bool fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
+		    void *page);
+
+/*
  * The PTEs of [vpn, vpn + n) (n <= 64) have just become valid or more
  * permissive: the port may load them into its cache. Not every one of them
  * need be valid. Called with the space lock held, not the mm lock.

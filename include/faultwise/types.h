@@ -124,6 +124,7 @@ enum fw_prot {
 	X(FW_KIND_COW_REUSE, "cow_sole_owner", "COW, sole owner")         \
 	X(FW_KIND_DIRTY, "first_write", "first write")                    \
 	X(FW_KIND_PAGE_FILE, "page_file", "page file")                    \
+	X(FW_KIND_COMPRESSED, "compressed", "compressed")                 \
 	X(FW_KIND_MAPPED_FILE, "mapped_file", "mapped file")              \
 	X(FW_KIND_HOST_VIEW, "host_view", "host view")                    \
 	X(FW_KIND_STACK, "stack_growth", "stack growth")                  \

@@ -625,6 +625,9 @@ void tear_down(void)
 		if (t.kind_count[i])
 			diag("%8lu %s", (unsigned long)t.kind_count[i],
 			     fw_kind_text((enum fw_kind)i));
+	diag("%8lu compressed, %lu of them read, %lu moved on",
+	     (unsigned long)t.store_in, (unsigned long)t.store_loads,
+	     (unsigned long)t.store_moved);
 	diag("%8lu pages read, %lu written, %lu zero",
 	     (unsigned long)t.pages_read, (unsigned long)t.pages_written,
 	     (unsigned long)t.pages_zero_elided);
@@ -661,7 +664,8 @@ void model_start(uint64_t seed, uint32_t nframes)
 		.nframes = nframes,
 		.page_files = 2,
 		.slots = 16384,
-		.stripes = seed % 2 == 0 ? 8 : 0}, seed);
+		.stripes = seed % 2 == 0 ? 8 : 0,
+		.store_frames = seed % 3 != 1 ? nframes / 8 : 0}, seed);
 }
 
 void model_start_on(const struct soft_config *config, uint64_t seed)

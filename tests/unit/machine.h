@@ -51,6 +51,10 @@ static inline struct rig rig_start_config(const struct soft_config *config)
 
 /* Of each space lock, in the machines to come. */
 static uint32_t rig_stripes;
+/* Frames of their compressed store: whole tests are built again with some. */
+#ifndef RIG_STORE
+#define RIG_STORE 0
+#endif
 
 static inline struct rig rig_start(uint32_t nframes, uint32_t page_files,
 				   uint64_t slots)
@@ -58,7 +62,8 @@ static inline struct rig rig_start(uint32_t nframes, uint32_t page_files,
 	struct soft_config config = {.nframes = nframes,
 				     .page_files = page_files,
 				     .slots = slots,
-				     .stripes = rig_stripes};
+				     .stripes = rig_stripes,
+				     .store_frames = RIG_STORE};
 
 	return rig_start_config(&config);
 }
@@ -123,6 +128,10 @@ static inline void pattern(void *page, uint64_t seed)
 		x ^= x << 17;
 		word[i] = x;
 	}
+	/* Most compress then, each to a size of its own. */
+	for (unsigned i = 0; RIG_STORE && i < PAGE / 8; i++)
+		if (seed % 5 > 0 && i % (4 + seed % 33) > 0)
+			word[i] = word[i - 1] + 1;
 }
 
 static inline bool put_pages(struct soft_cpu *cpu, fw_addr at, uint64_t pages,

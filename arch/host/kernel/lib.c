@@ -51,6 +51,14 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
+/* Where a library would go that wants to allocate, or finds its stack
+ * overwritten (meson.build). */
+_Noreturn void k_library_broken(void);
+_Noreturn void k_library_broken(void)
+{
+	fwp_panic("a library asks for what there is not", __FILE__, __LINE__);
+}
+
 size_t k_strlen(const char *s)
 {
 	size_t n = 0;

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cstore.c - the compressed store: pages that have left, compressed, in RAM.
+ * A log of objects, one a page, in front of the page files.
+ *
+ * A page that compresses well gets a slot of a page file that has no medium,
+ * and its bytes go to the end of the log. PTEs and prototypes name the slot,
+ * as they do for any page file; an index beside its bitmap says where the page
+ * is. When the log has its full size, its oldest objects are written to page
+ * files, many to adjacent slots whatever their own are, and the index says so.
+ * So what is looked for soon is found in RAM, what is not lies on the disk,
+ * and the disk is written to in long runs.
+ *
+ * A page is in one place only. One that is read gives back its slot, and with
+ * it what it had there; it will be compressed anew when it leaves, and then be
+ * the youngest. Pages that do not compress go to page files by themselves and
+ * keep their slots when they are read.
+ *
+ *   frame      +--------+------------+-------+------------+---------+--
+ *   of the log | object | bytes .... | object | bytes      ...      |
+ *              +--------+------------+-------+------------+---------+--
+ *                                              goes on in the next frame
+ *
+ * The frames of the log are on mm->store_log in order of age; `owner` of each
+ * counts the live objects that have bytes in it, and says where the first
+ * object begins in it and where the last one ends. An object is live if the
+ * index says so; what is not stays where it is. A frame without live objects
+ * leaves the log for mm->store_empty, and is free at the next consistent
+ * point (not at once: what an undo brings back must still be there).
+ *
+ * A frame that a live object goes on into has that object itself, so it does
+ * not leave the log, and stays the next one.
+ *
+ * A cache in front of slots is Linux's zswap; a log in order of age, written
+ * in long runs, Rosenblum and Ousterhout's (LFS).
+ */
+#include <mm/cstore.h>
+
+#define INDEX_SLOTS (FW_PAGE_SIZE / sizeof(cstore_place)) /* in one frame */
+#define INDEX_FRAMES (PFILE_CHUNK_SLOTS / INDEX_SLOTS)
+#define DIR_ENTRIES 512u
+#define SLOTS_PER_FRAME 128 /* of RAM: more than will ever be needed */
+#define SEGMENT_STEP 4 /* frames that are taken at once */
+
+/* In fw_frame.owner: live objects, first unit of one, units in use. */
+#define INFO_COUNT 0x3ffu
+#define INFO_FIRST_SHIFT 10
+#define INFO_END_SHIFT 20
+#define INFO_UNITS 0x1ffu
+
+static fw_pfn pos_pfn(cstore_pos pos)
+{
+	return pos / CSTORE_UNITS;
+}
+
+static unsigned pos_unit(cstore_pos pos)
+{
+	return pos % CSTORE_UNITS;
+}
+
+static unsigned object_units(unsigned bytes)
+{
+	unsigned n = (unsigned)sizeof(struct cstore_object) + bytes;
+
+	return (n + CSTORE_UNIT - 1) / CSTORE_UNIT;
+}
+
+struct cstore_object *cstore_object(const struct fw_mm *mm, cstore_pos pos)
+{
+	char *data = frame_data(mm, pos_pfn(pos));
+
+	return (void *)(data + pos_unit(pos) * CSTORE_UNIT);
+}
+
+unsigned cstore_count(const struct fw_frame *f)
+{
+	return f->owner & INFO_COUNT;
+}
+
+/* ---- the index ----------------------------------------------------------- */
+
+static struct fw_pfile *store_file(struct fw_mm *mm)
+{
+	return &mm->pfile[CSTORE_FILE];
+}
+
+void cstore_init(struct fw_mm *mm)
+{
+	uint64_t slots = (uint64_t)mm->nframes * SLOTS_PER_FRAME;
+
+	if (!cstore_on(mm))
+		return;
+	if (slots > PTE_SLOT_VAD)
+		slots = PTE_SLOT_VAD;
+	store_file(mm)->slots = slots < UINT32_MAX ? slots : UINT32_MAX;
+	store_file(mm)->hint = 1;
+}
+
+static cstore_place *index_word(const struct fw_mm *mm, uint64_t slot)
+{
+	uint64_t c = slot / PFILE_CHUNK_SLOTS;
+	uint64_t i = slot % PFILE_CHUNK_SLOTS / INDEX_SLOTS;
+	cstore_place ***dir = mm->store_index[c / DIR_ENTRIES];
+	cstore_place **frames = dir ? dir[c % DIR_ENTRIES] : NULL;
+
+	return frames && frames[i] ? frames[i] + slot % INDEX_SLOTS : NULL;
+}
+
+cstore_place cstore_find(const struct fw_mm *mm, uint64_t slot)
+{
+	const cstore_place *w = index_word(mm, slot);
+
+	return w ? *w : 0;
+}
+
+/* Memory for a part of the index, if it is not there yet. */
+static void *index_part(struct fw_mm *mm, void *there, size_t size)
+{
+	return there ? there : pool_alloc(mm, size);
+}
+
+static cstore_place *index_make(struct fw_mm *mm, uint64_t slot)
+{
+	uint64_t c = slot / PFILE_CHUNK_SLOTS;
+	uint64_t i = slot % PFILE_CHUNK_SLOTS / INDEX_SLOTS;
+	cstore_place ****at = &mm->store_index[c / DIR_ENTRIES];
+	cstore_place ***dir, **frames, *words;
+
+	dir = index_part(mm, *at, FW_PAGE_SIZE);
+	if (!dir)
+		return NULL;
+	FW_PUT(mm, *at, dir);
+	dir += c % DIR_ENTRIES;
+	frames = index_part(mm, *dir, INDEX_FRAMES * sizeof(*frames));
+	if (!frames)
+		return NULL;
+	FW_PUT(mm, *dir, frames);
+	words = index_part(mm, frames[i], FW_PAGE_SIZE);
+	if (!words)
+		return NULL;
+	FW_PUT(mm, frames[i], words);
+	return words + slot % INDEX_SLOTS;
+}
+
+/* ---- objects ------------------------------------------------------------- */
+
+bool cstore_live(const struct fw_mm *mm, cstore_pos pos)
+{
+	const struct cstore_object *o = cstore_object(mm, pos);
+
+	return o->slot < mm->pfile[CSTORE_FILE].limit &&
+	       cstore_find(mm, o->slot) == pos;
+}
+
+cstore_pos cstore_next(const struct fw_mm *mm, fw_pfn pfn, unsigned unit)
+{
+	uint32_t info = mm->frames[pfn].owner;
+	unsigned first = info >> INFO_FIRST_SHIFT & INFO_UNITS;
+	unsigned end = info >> INFO_END_SHIFT & INFO_UNITS, at = first;
+
+	while (at < unit && at < end)
+		at += object_units(
+			cstore_object(mm, pfn * CSTORE_UNITS + at)->bytes);
+	return at < end ? pfn * CSTORE_UNITS + at : 0;
+}
+
+/* One live object more or less in the frame. */
+static void frame_count(struct fw_mm *mm, struct fw_frame *f, int by)
+{
+	FW_ASSERT(by > 0 || (f->owner & INFO_COUNT) > 0);
+	FW_SET(mm, f->owner, f->owner + (uint32_t)by);
+	if (by < 0 && (f->owner & INFO_COUNT) == 0) {
+		list_remove(mm, &mm->store_log, f);
+		list_push(mm, &mm->store_empty, f);
+	}
+}
+
+void cstore_release(struct fw_mm *mm, cstore_pos pos, cstore_place now)
+{
+	struct cstore_object *o = cstore_object(mm, pos);
+	struct fw_frame *f = frame_at(mm, pos_pfn(pos));
+	unsigned end = pos_unit(pos) + object_units(o->bytes);
+
+	FW_SET(mm, *index_word(mm, o->slot), now);
+	FW_SUB(mm, mm->store_pages, 1);
+	FW_SUB(mm, mm->store_bytes, o->bytes);
+	if (end > CSTORE_UNITS)
+		frame_count(mm, frame_at(mm, f->next), -1);
+	frame_count(mm, f, -1);
+}
+
+bool cstore_drop(struct fw_mm *mm, uint64_t slot)
+{
+	cstore_place *w = index_word(mm, slot), at = *w;
+	struct cstore_object *o;
+
+	if (at & CSTORE_ON_DISK) {
+		FW_SET(mm, *w, 0);
+		slot_free(mm, cstore_disk_file(at), cstore_disk_slot(at));
+		return false;
+	}
+	o = cstore_object(mm, (cstore_pos)at);
+	if (o->flags & CSTORE_MOVING) {
+		FW_ASSERT(!(o->flags & CSTORE_DELETED));
+		FW_SET(mm, o->flags, CSTORE_MOVING | CSTORE_DELETED);
+		return true;
+	}
+	cstore_release(mm, (cstore_pos)at, 0);
+	return false;
+}
+
+void cstore_reap(struct fw_mm *mm)
+{
+	while (mm->store_empty.head != FW_PFN_NONE) {
+		struct fw_frame *f = frame_at(mm, mm->store_empty.head);
+
+		list_remove(mm, &mm->store_empty, f);
+		FW_SUB(mm, mm->store_frames, 1);
+		frame_free(mm, f);
+		mm_checkpoint(mm);
+	}
+}
+
+/* ---- a segment ----------------------------------------------------------- */
+
+void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
+		  struct fw_actor *actor)
+{
+	s->mm = mm;
+	s->actor = actor;
+	s->at = 0;
+	s->full = !cstore_on(mm) || !actor;
+}
+
+/* Some frames more. What is compressed frees more than it takes: it may have
+ * frames that pages may not. */
+static bool segment_grow(struct cstore_segment *s)
+{
+	struct fw_actor *a = s->actor;
+	struct fw_mm *mm = s->mm;
+	unsigned i, n = SEGMENT_STEP;
+	bool zero;
+
+	if (a->n_log + n > FW_MAX_ACTOR_LOG)
+		return false;
+	mm_lock(mm, a);
+	if (mm->store_frames + a->n_log + n > mm->store_max ||
+	    frames_available(mm) < n + FRAMES_LAST)
+		n = 0;
+	for (i = 0; i < n; i++) {
+		fw_pfn pfn = refused(mm, FW_NEED_FRAME) ?
+				     FW_PFN_NONE : frame_take(mm, false, &zero);
+
+		if (pfn == FW_PFN_NONE || pfn >> CSTORE_PFN_BITS != 0) {
+			if (pfn != FW_PFN_NONE)
+				frame_free(mm, frame_at(mm, pfn));
+			break;
+		}
+		FW_SET(mm, a->log[a->n_log], pfn);
+		FW_ADD(mm, a->n_log, 1);
+	}
+	mm_unlock(mm);
+	return n > 0 && i == n;
+}
+
+/* Copies to where the segment is filled up to; it has room. */
+static void segment_copy(struct cstore_segment *s, unsigned at,
+			 const void *from, unsigned n)
+{
+	const char *p = from;
+
+	while (n > 0) {
+		unsigned in = at % CSTORE_PAGE, k = CSTORE_PAGE - in;
+		fw_pfn pfn = s->actor->log[at / CSTORE_PAGE];
+
+		if (k > n)
+			k = n;
+		fw_memcpy((char *)frame_data(s->mm, pfn) + in, p, k);
+		p += k;
+		at += k;
+		n -= k;
+	}
+}
+
+/* Not inlined: the page stands on the stack only while one is compressed. */
+__attribute__((noinline)) cstore_pos cstore_put(struct cstore_segment *s,
+						const void *page)
+{
+	struct cstore_object o = {.slot = 0}; /* nobody's */
+	uint64_t bytes[CSTORE_MOST / sizeof(uint64_t)];
+	unsigned n, at = s->at;
+
+	if (s->full)
+		return 0;
+	n = fwp_compress(s->mm, page, bytes, sizeof(bytes));
+	if (n == 0)
+		return 0;
+	o.bytes = (uint16_t)n;
+	while (s->actor->n_log * CSTORE_PAGE <
+	       at + object_units(n) * CSTORE_UNIT)
+		if (!segment_grow(s)) {
+			s->full = true;
+			return 0;
+		}
+	segment_copy(s, at, &o, sizeof(o));
+	segment_copy(s, at + (unsigned)sizeof(o), bytes, n);
+	s->at += object_units(n) * CSTORE_UNIT;
+	return s->actor->log[at / CSTORE_PAGE] * CSTORE_UNITS +
+	       at % CSTORE_PAGE / CSTORE_UNIT;
+}
+
+uint64_t cstore_publish(struct fw_mm *mm, cstore_pos pos)
+{
+	struct cstore_object *o = cstore_object(mm, pos);
+	uint64_t slot = slot_alloc_in(mm, CSTORE_FILE);
+	cstore_place *w = slot ? index_make(mm, slot) : NULL;
+
+	if (!w) {
+		if (slot)
+			slot_free(mm, CSTORE_FILE, slot);
+		return 0;
+	}
+	FW_ASSERT(*w == 0);
+	/* Nobody knows the object yet: not journalled. */
+	o->slot = (uint32_t)slot;
+	FW_SET(mm, *w, pos);
+	FW_ADD(mm, mm->store_pages, 1);
+	FW_ADD(mm, mm->store_bytes, o->bytes);
+	return slot;
+}
+
+/* A frame of the segment: which objects have bytes in it. */
+struct filled {
+	unsigned count, first, end;
+};
+
+/* Walks the objects of a segment; of frame i it learns what is in there. */
+static unsigned segment_walk(const struct cstore_segment *s,
+			     struct filled filled[FW_MAX_ACTOR_LOG])
+{
+	unsigned at = 0, n = (s->at + CSTORE_PAGE - 1) / CSTORE_PAGE, i;
+
+	for (i = 0; i < n; i++)
+		filled[i] = (struct filled){0, CSTORE_UNITS, CSTORE_UNITS};
+	if (s->at % CSTORE_PAGE != 0)
+		filled[n - 1].end = s->at % CSTORE_PAGE / CSTORE_UNIT;
+	while (at < s->at) {
+		unsigned frame = at / CSTORE_PAGE;
+		unsigned unit = at % CSTORE_PAGE / CSTORE_UNIT;
+		cstore_pos pos = s->actor->log[frame] * CSTORE_UNITS + unit;
+		unsigned units = object_units(
+			cstore_object(s->mm, pos)->bytes);
+		bool live = cstore_live(s->mm, pos);
+
+		if (unit < filled[frame].first)
+			filled[frame].first = unit;
+		filled[frame].count += live;
+		if (unit + units > CSTORE_UNITS)
+			filled[frame + 1].count += live;
+		at += units * CSTORE_UNIT;
+	}
+	return n;
+}
+
+/* Frames between two that are kept stay in the log too, so that an object's
+ * frames follow each other there; one without objects goes the usual way. */
+void cstore_seal(struct cstore_segment *s)
+{
+	struct filled filled[FW_MAX_ACTOR_LOG];
+	struct fw_actor *a = s->actor;
+	struct fw_mm *mm = s->mm;
+	unsigned i, n;
+
+	if (!a || a->n_log == 0)
+		return;
+	n = segment_walk(s, filled);
+	for (i = 0; i < a->n_log; i++) {
+		struct fw_frame *f = frame_at(mm, a->log[i]);
+
+		if (i >= n || filled[i].count == 0) {
+			frame_free(mm, f);
+			continue;
+		}
+		FW_SET(mm, f->type, FRAME_STORE);
+		FW_SET(mm, f->owner,
+		       filled[i].count | filled[i].first << INFO_FIRST_SHIFT |
+			       filled[i].end << INFO_END_SHIFT);
+		FW_ADD(mm, mm->store_frames, 1);
+		list_push(mm, &mm->store_log, f);
+	}
+	FW_SET(mm, a->n_log, 0);
+}
+
+/* ---- for verify.c -------------------------------------------------------- */
+
+/* The objects of one frame of the log. */
+static uint64_t audit_frame(struct fw_mm *mm, fw_pfn pfn, uint64_t *ret_live,
+			    void (*owns)(void *, unsigned, uint64_t),
+			    void *arg)
+{
+	const struct fw_frame *f = frame_at(mm, pfn);
+	uint64_t wrong = f->type != FRAME_STORE || f->state != FRAME_ACTIVE;
+	cstore_pos pos;
+	unsigned unit = 0;
+
+	while ((pos = cstore_next(mm, pfn, unit)) != 0) {
+		const struct cstore_object *o = cstore_object(mm, pos);
+		unsigned end = pos_unit(pos) + object_units(o->bytes);
+
+		unit = pos_unit(pos) + 1;
+		if (!cstore_live(mm, pos))
+			continue;
+		(*ret_live)++;
+		mm->scratch[pfn]++;
+		if (end > CSTORE_UNITS && f->next == FW_PFN_NONE)
+			return wrong + 1;
+		if (end > CSTORE_UNITS)
+			mm->scratch[f->next]++;
+		wrong += o->bytes == 0 || o->bytes > CSTORE_MOST ||
+			 o->flags == CSTORE_DELETED;
+		if (o->flags & CSTORE_DELETED)
+			owns(arg, CSTORE_FILE, o->slot);
+	}
+	return wrong;
+}
+
+/* How many words of the index name an object. */
+static uint64_t audit_index(const struct fw_mm *mm,
+			    void (*owns)(void *, unsigned, uint64_t),
+			    void *arg)
+{
+	uint64_t n = 0, s;
+
+	for (s = 0; s < mm->pfile[CSTORE_FILE].limit; s += INDEX_SLOTS) {
+		const cstore_place *w = index_word(mm, s);
+		unsigned i;
+
+		for (i = 0; w && i < INDEX_SLOTS; i++)
+			if (w[i] & CSTORE_ON_DISK)
+				owns(arg, cstore_disk_file(w[i]),
+				     cstore_disk_slot(w[i]));
+			else
+				n += w[i] != 0;
+	}
+	return n;
+}
+
+/* Objects that an actor says it is writing, and the slots they go to. */
+static uint64_t audit_moving(struct fw_mm *mm, const struct fw_actor *a,
+			     void (*owns)(void *, unsigned, uint64_t),
+			     void *arg)
+{
+	uint64_t wrong = 0;
+	uint32_t k;
+
+	for (k = 0; k < a->n_moving; k++) {
+		wrong += !cstore_live(mm, a->moving[k]) ||
+			 !(cstore_object(mm, a->moving[k])->flags &
+			   CSTORE_MOVING);
+		owns(arg, cstore_disk_file(a->moving_to[k]),
+		     cstore_disk_slot(a->moving_to[k]));
+	}
+	return wrong;
+}
+
+uint64_t cstore_audit(struct fw_mm *mm,
+		      void (*owns)(void *arg, unsigned file, uint64_t slot),
+		      void *arg)
+{
+	uint64_t wrong = 0, live = 0, frames = 0;
+	uint32_t i;
+	fw_pfn pfn;
+
+	if (!cstore_on(mm))
+		return mm->store_frames + mm->store_pages;
+	for (pfn = mm->store_log.head; pfn != FW_PFN_NONE && !wrong;
+	     pfn = frame_at(mm, pfn)->next)
+		wrong += audit_frame(mm, pfn, &live, owns, arg) +
+			 (cstore_count(frame_at(mm, pfn)) == 0) +
+			 (frames++ > mm->nframes);
+	for (i = 0; i < mm->actor_top; i++)
+		if (mm->actor[i])
+			wrong += audit_moving(mm, mm->actor[i], owns, arg);
+	return wrong + (live != audit_index(mm, owns, arg)) +
+	       (live != mm->store_pages) +
+	       (frames + mm->store_empty.count != mm->store_frames);
+}

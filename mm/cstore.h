@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cstore.h - the compressed store: pages that have left, compressed, in frames
+ * of RAM in front of the page files; cstore.c, cstore_io.c.
+ */
+#ifndef FW_MM_CSTORE_H
+#define FW_MM_CSTORE_H
+
+#include <mm/mm.h>
+
+#define CSTORE_UNIT 16u /* objects begin at multiples of it */
+#define CSTORE_PAGE ((unsigned)FW_PAGE_SIZE)
+/* What does not become smaller than this goes to the page file as it is. */
+#define CSTORE_MOST (CSTORE_PAGE / 16 * 15)
+#define CSTORE_UNITS (CSTORE_PAGE / CSTORE_UNIT) /* in a frame */
+#define CSTORE_TRIES 4 /* rounds of making room before a batch */
+
+/* Where an object is: its frame, and where in it in units. 0: nowhere. */
+typedef uint32_t cstore_pos;
+#define CSTORE_PFN_BITS 24 /* RAM of 64 GiB */
+
+/*
+ * PTEs name pages of the store like those of a page file, by a slot of file
+ * CSTORE_FILE, which has no medium. A word for each slot says where the page
+ * is: nowhere (0), in an object, or in a slot of a page file. No other may
+ * have this number.
+ */
+#define CSTORE_FILE (FW_MAX_PAGE_FILES - 1u)
+typedef uint64_t cstore_place;
+#define CSTORE_ON_DISK ((cstore_place)1 << 63)
+
+static inline cstore_place cstore_on_disk(unsigned file, uint64_t slot)
+{
+	return CSTORE_ON_DISK | (cstore_place)file << 56 | slot;
+}
+
+static inline unsigned cstore_disk_file(cstore_place place)
+{
+	return (unsigned)(place >> 56 & 15);
+}
+
+static inline uint64_t cstore_disk_slot(cstore_place place)
+{
+	return place & (((cstore_place)1 << 56) - 1);
+}
+
+/* What stands before the bytes of an object. */
+struct cstore_object {
+	uint32_t slot;
+	uint16_t bytes;
+	uint16_t flags; /* enum cstore_flag */
+};
+
+enum cstore_flag {
+	CSTORE_MOVING = 1,  /* an actor is writing it to a page file */
+	CSTORE_DELETED = 2, /* ... and is to free the slot afterwards */
+};
+
+/* New frames of the log, being filled by one actor, who lists them. */
+struct cstore_segment {
+	struct fw_mm *mm;
+	struct fw_actor *actor;
+	unsigned at; /* bytes filled */
+	bool full;   /* no more frames can be had */
+};
+
+/* ---- cstore.c ------------------------------------------------------------ */
+
+static inline bool cstore_on(const struct fw_mm *mm)
+{
+	return mm->store_max > 0;
+}
+
+/* Whether the PTE, which has a slot, names a page of the store. */
+static inline bool cstore_has(const struct fw_mm *mm, fw_pte pte)
+{
+	return cstore_on(mm) && pte_file(pte) == CSTORE_FILE;
+}
+
+/* Where the page of this slot of CSTORE_FILE is. mm lock, as all that follow
+ * where they say nothing else. */
+cstore_place cstore_find(const struct fw_mm *mm, uint64_t slot);
+/* The slot is being freed: its object goes, or its slot on the disk. True: it
+ * may not be free yet, and will be when the object has been written. */
+bool cstore_drop(struct fw_mm *mm, uint64_t slot);
+/* The object goes; its page is now in this place. */
+void cstore_release(struct fw_mm *mm, cstore_pos pos, cstore_place now);
+/* The page file whose slots PTEs name is made; when the manager is. */
+void cstore_init(struct fw_mm *mm);
+struct cstore_object *cstore_object(const struct fw_mm *mm, cstore_pos pos);
+/* The next object in a frame of the log: at or behind `unit`; 0: no more. */
+cstore_pos cstore_next(const struct fw_mm *mm, fw_pfn pfn, unsigned unit);
+/* Whether the object is that of its slot: others have been dropped. */
+bool cstore_live(const struct fw_mm *mm, cstore_pos pos);
+/* Gives back the frames in which nothing is left. Checkpoints. */
+void cstore_reap(struct fw_mm *mm);
+/* Marks in mm->scratch how many live objects have bytes in each frame; returns
+ * how many things are wrong. `owns` is called for slots that objects own. */
+uint64_t cstore_audit(struct fw_mm *mm,
+		      void (*owns)(void *arg, unsigned file, uint64_t slot),
+		      void *arg);
+/* Live objects with bytes in a frame of the log. */
+unsigned cstore_count(const struct fw_frame *f);
+
+/* ---- filling: no locks --------------------------------------------------- */
+
+void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
+		  struct fw_actor *actor);
+/* Compresses a page into the segment; where it is, or 0 when it would not
+ * become small enough, or there are no frames for it. */
+cstore_pos cstore_put(struct cstore_segment *s, const void *page);
+
+/* ---- ... and publishing: mm lock, one section, in this order ------------- */
+
+/* A slot of CSTORE_FILE whose page is this object, or 0: none is to be had. */
+uint64_t cstore_publish(struct fw_mm *mm, cstore_pos pos);
+/* The frames that hold published objects join the log, others are free. */
+void cstore_seal(struct cstore_segment *s);
+
+/* ---- cstore_io.c --------------------------------------------------------- */
+
+/* The page of this object into a frame; no locks. The object may change or go
+ * meanwhile: the content counts only if cstore_find() still says `pos`
+ * afterwards. False: no page came of it. */
+bool cstore_load(const struct fw_mm *mm, cstore_pos pos, fw_pfn pfn);
+/* Writes some of the oldest objects to page files: how many; no locks. */
+unsigned cstore_shrink(struct fw_mm *mm, struct fw_actor *actor);
+/* Writes the oldest objects to page files until n pages more have room; no
+ * locks. False: there is none. */
+bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
+/* What a dead actor was writing. */
+void cstore_abandon(struct fw_mm *mm, struct fw_actor *dead);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cstore_io.c - pages out of the compressed store: back into a frame, or on to
+ * a page file.
+ *
+ * Reading needs no lock and pins nothing. The bytes are copied, and then
+ * decompressed; if the object went meanwhile, what came of it is thrown away
+ * (fault_io.c asks the index again before it counts).
+ *
+ * An object that is being written to a page file is MOVING, and stands in the
+ * actor's record with the slot that it goes to. It can be read meanwhile. If
+ * its own slot is freed, it is only marked DELETED, and goes when the write
+ * has ended.
+ */
+#include <mm/cstore.h>
+
+#define MOVE_FRAMES 64 /* of the log, that are looked at for one write */
+
+/* The object, of at most CSTORE_MOST bytes, as it is just now. */
+static unsigned object_copy(const struct fw_mm *mm, cstore_pos pos,
+			    uint64_t *to)
+{
+	fw_pfn pfn = pos / CSTORE_UNITS, next = mm->frames[pfn].next;
+	unsigned at = pos % CSTORE_UNITS * CSTORE_UNIT, n, k;
+	const char *page = frame_data(mm, pfn);
+
+	n = *(const volatile uint16_t *)&cstore_object(mm, pos)->bytes;
+	at += (unsigned)sizeof(struct cstore_object);
+	if (n == 0 || n > CSTORE_MOST)
+		return 0;
+	k = CSTORE_PAGE - at < n ? CSTORE_PAGE - at : n;
+	fw_memcpy(to, page + at, k);
+	if (k == n)
+		return n;
+	if (next < mm->base || next >= mm->nframes)
+		return 0;
+	fw_memcpy((char *)to + k, frame_data(mm, next), n - k);
+	return n;
+}
+
+bool cstore_load(const struct fw_mm *mm, cstore_pos pos, fw_pfn pfn)
+{
+	uint64_t bytes[CSTORE_MOST / sizeof(uint64_t)];
+	unsigned n = object_copy(mm, pos, bytes);
+
+	return n > 0 && fwp_decompress(mm, bytes, n, frame_data(mm, pfn));
+}
+
+/* ---- to a page file ------------------------------------------------------ */
+
+struct move {
+	struct fw_mm *mm;
+	struct fw_actor *actor;
+	unsigned n, n_runs;
+	cstore_pos pos[FW_MAX_ACTOR_MOVES];
+	fw_pfn pfn[FW_MAX_ACTOR_MOVES];
+	struct move_run {
+		unsigned first, n, file;
+		uint64_t slot;
+		bool good;
+	} run[FW_MAX_ACTOR_MOVES];
+};
+
+/* The oldest objects that nobody else is writing. */
+static void move_choose(struct move *m, unsigned most)
+{
+	struct fw_mm *mm = m->mm;
+	fw_pfn pfn = mm->store_log.head;
+	unsigned frames;
+
+	for (frames = 0; pfn != FW_PFN_NONE && frames < MOVE_FRAMES;
+	     frames++) {
+		unsigned unit = 0;
+		cstore_pos pos;
+
+		while (m->n < most &&
+		       (pos = cstore_next(mm, pfn, unit)) != 0) {
+			unit = pos % CSTORE_UNITS + 1;
+			if (cstore_live(mm, pos) &&
+			    !(cstore_object(mm, pos)->flags & CSTORE_MOVING))
+				m->pos[m->n++] = pos;
+		}
+		pfn = frame_at(mm, pfn)->next;
+	}
+}
+
+/* Frames to write them from. */
+static unsigned move_frames(struct move *m)
+{
+	struct fw_mm *mm = m->mm;
+	unsigned n = 0;
+	bool zero;
+
+	while (n < FW_MAX_ACTOR_MOVES &&
+	       frames_available(mm) > FRAMES_LAST &&
+	       !refused(mm, FW_NEED_FRAME) &&
+	       (m->pfn[n] = frame_take(mm, false, &zero)) != FW_PFN_NONE)
+		n++;
+	return n;
+}
+
+/* Slots to write them to, as many as there are. */
+static void move_slots(struct move *m)
+{
+	unsigned at = 0, i;
+
+	while (at < m->n) {
+		struct move_run *r = &m->run[m->n_runs];
+
+		r->first = at;
+		r->n = slot_alloc(m->mm, m->n - at, &r->file, &r->slot);
+		if (r->n == 0)
+			break;
+		for (i = 0; i < r->n; i++)
+			FW_SET(m->mm, m->actor->moving_to[at + i],
+			       cstore_on_disk(r->file, r->slot + i));
+		at += r->n;
+		m->n_runs++;
+	}
+	m->n = at;
+}
+
+static void move_begin(struct move *m)
+{
+	struct fw_mm *mm = m->mm;
+	unsigned i, n;
+
+	mm_lock(mm, m->actor);
+	n = move_frames(m);
+	move_choose(m, n);
+	move_slots(m);
+	for (i = 0; i < m->n; i++) {
+		struct cstore_object *o = cstore_object(mm, m->pos[i]);
+
+		FW_SET(mm, o->flags, CSTORE_MOVING);
+		FW_SET(mm, m->actor->moving[i], m->pos[i]);
+	}
+	FW_SET(mm, m->actor->n_moving, m->n);
+	for (i = m->n; i < n; i++)
+		frame_free(mm, frame_at(mm, m->pfn[i]));
+	actor_hold(mm, m->actor, HELD_RESERVED, m->pfn, m->n);
+	mm_unlock(mm);
+}
+
+static bool move_write(struct move *m, const struct move_run *r)
+{
+	unsigned i;
+
+	for (i = r->first; i < r->first + r->n; i++)
+		if (!cstore_load(m->mm, m->pos[i], m->pfn[i]))
+			return false;
+	return fwp_store_write(m->mm, r->file, r->slot, m->pfn + r->first,
+			       r->n) == FW_OK;
+}
+
+/* The object has come to its place, or has not. */
+static void move_settle(struct fw_mm *mm, cstore_pos pos, cstore_place to,
+			bool good)
+{
+	struct cstore_object *o = cstore_object(mm, pos);
+	bool deleted = (o->flags & CSTORE_DELETED) != 0;
+
+	FW_SET(mm, o->flags, 0);
+	if (good && !deleted)
+		cstore_release(mm, pos, to);
+	else
+		slot_free(mm, cstore_disk_file(to), cstore_disk_slot(to));
+	if (deleted)
+		slot_free(mm, CSTORE_FILE, o->slot);
+}
+
+static unsigned move_end(struct move *m)
+{
+	struct fw_mm *mm = m->mm;
+	unsigned i, k, done = 0;
+
+	mm_lock(mm, m->actor);
+	for (i = 0; i < m->n_runs; i++) {
+		const struct move_run *r = &m->run[i];
+
+		for (k = r->first; k < r->first + r->n; k++)
+			move_settle(mm, m->pos[k], m->actor->moving_to[k],
+				    r->good);
+		done += r->good ? r->n : 0;
+		mm->writes += r->good;
+	}
+	for (i = 0; i < m->n; i++)
+		frame_free(mm, frame_at(mm, m->pfn[i]));
+	actor_unhold(mm, m->actor);
+	FW_SET(mm, m->actor->n_moving, 0);
+	mm->pages_written += done;
+	mm->store_moved += done;
+	mm->progress++;
+	mm_unlock(mm);
+	return done;
+}
+
+unsigned cstore_shrink(struct fw_mm *mm, struct fw_actor *actor)
+{
+	struct move m = {.mm = mm, .actor = actor};
+	unsigned i;
+
+	if (!actor || mm->store_pages == 0)
+		return 0;
+	move_begin(&m);
+	for (i = 0; i < m.n_runs; i++)
+		m.run[i].good = move_write(&m, &m.run[i]);
+	return move_end(&m);
+}
+
+/* Most pages become half as large; a quarter of a small store is enough. */
+static uint64_t room_wanted(const struct fw_mm *mm, unsigned pages)
+{
+	uint64_t want = pages / 2 + 1, most = mm->store_max / 4;
+
+	return want < most ? want : most;
+}
+
+bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n)
+{
+	unsigned tries;
+
+	if (!cstore_on(mm) || !actor)
+		return false;
+	for (tries = 0; tries < CSTORE_TRIES; tries++) {
+		if (mm->store_frames + room_wanted(mm, n) <= mm->store_max)
+			return true;
+		if (cstore_shrink(mm, actor) == 0)
+			return false;
+	}
+	return true;
+}
+
+void cstore_abandon(struct fw_mm *mm, struct fw_actor *dead)
+{
+	uint32_t i;
+
+	for (i = 0; i < dead->n_moving; i++)
+		move_settle(mm, dead->moving[i], dead->moving_to[i], false);
+	FW_SET(mm, dead->n_moving, 0);
+	for (i = 0; i < dead->n_log; i++)
+		frame_free(mm, frame_at(mm, dead->log[i]));
+	FW_SET(mm, dead->n_log, 0);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * death_store.c - deaths on the way into and out of the compressed store. The
+ * store is so small (RIG_STORE) that most pages have to move on from it.
+ */
+#include "model/death.h"
+
+#include "mm/cstore.h"
+
+#define MANY 150
+
+/* Patterns of these seeds compress, but not by much. */
+static uint64_t large(unsigned i)
+{
+	return 33 * (5 * (uint64_t)i + 1);
+}
+
+static void trim_first(struct world *w)
+{
+	trim_all(&w->r, w->victim);
+}
+
+static void write_out(struct world *w)
+{
+	while (fw_write_modified(w->r.s->mm, w->victim->actor, 16))
+		;
+}
+
+TEST(death_in_compressing, "B34 B28")
+{
+	die_everywhere(&(struct scenario){trim_first, write_out, 0, 0, NULL});
+}
+
+static void to_store(struct world *w)
+{
+	trim_all(&w->r, w->victim);
+	trim_all(&w->r, w->relative);
+	trim_all(&w->r, w->stranger);
+	write_all(&w->r);
+	flush_standby(&w->r);
+	ok(totals(&w->r).store_pages > 10, "pages in the store");
+}
+
+static void touch_all(struct world *w)
+{
+	for (unsigned i = 0; i < N_PRIVATE; i++)
+		touch(w->victim, BASE + i * PAGE, FW_ACC_READ);
+	for (unsigned i = 0; i < N_SHARED; i++)
+		touch(w->victim, SHARED_AT + i * PAGE, FW_ACC_READ);
+}
+
+TEST(death_in_decompressing, "B04 B42")
+{
+	die_everywhere(&(struct scenario){to_store, touch_all, 0, 0, NULL});
+}
+
+static void unmap_all(struct world *w)
+{
+	fw_unmap(AT(w), BASE, N_PRIVATE * PAGE);
+}
+
+TEST(death_in_dropping_what_is_stored, "B28")
+{
+	die_everywhere(&(struct scenario){to_store, unmap_all, 0, N_PRIVATE,
+					  NULL});
+}
+
+/* As much as the store holds, of somebody else's. */
+static void fill_store(struct world *w)
+{
+	struct soft_cpu *cpu = w->stranger;
+
+	must(soft_map(cpu, FREE_AT, MANY, RW) == FW_OK, "map");
+	for (unsigned i = 0; i < MANY; i++)
+		put_pages(cpu, FREE_AT + i * PAGE, 1, large(i));
+	trim_all(&w->r, cpu);
+	while (totals(&w->r).store_frames <= RIG_STORE / 4 * 3)
+		must(fw_write_modified(w->r.s->mm, w->r.s->keeper, 8) > 0,
+		     "write");
+}
+
+static void make_room(struct world *w)
+{
+	ok(cstore_make_room(w->r.s->mm, w->victim->actor, 64), "room");
+}
+
+static void find_all(struct world *w)
+{
+	for (unsigned i = 0; i < MANY; i++)
+		is_u64(wrong_pages(w->stranger, FREE_AT + i * PAGE, 1,
+				   large(i)), 0, "page %u", i);
+}
+
+TEST(death_in_moving_on, "B26 B34")
+{
+	die_everywhere(&(struct scenario){fill_store, make_room, 0, 0,
+					  find_all});
+}
+
+/* The victim's own pages first, so that they move on first. */
+static void fill_and_move(struct world *w)
+{
+	to_store(w);
+	fill_store(w);
+	while (totals(&w->r).store_pages > 0 &&
+	       totals(&w->r).store_moved < 2 * N_PRIVATE) {
+		w->r.s->mm->store_max = 8;
+		must(cstore_make_room(w->r.s->mm, w->r.s->keeper, 64), "room");
+	}
+	w->r.s->mm->store_max = RIG_STORE;
+}
+
+TEST(death_in_reading_what_moved, "B04 B42")
+{
+	die_everywhere(&(struct scenario){fill_and_move, touch_all, 0, 0,
+					  find_all});
+}
+
+static void fork_again(struct world *w)
+{
+	struct soft_cpu *child;
+
+	if (soft_fork(w->victim, &child) == FW_OK)
+		soft_cpu_exit(child);
+}
+
+TEST(death_in_fork_of_stored_pages, "B16")
+{
+	die_everywhere(&(struct scenario){to_store, fork_again, 0, 0, NULL});
+}
