@@ -379,6 +379,18 @@ static void default_action(struct kthread *t, int sig)
 	k_die(t, sig);
 }
 
+/* Gives it back to the host, which keeps it until it is unblocked: for the
+ * thread, or for any thread where it was for the process. */
+static void give_back(struct kthread *t, const siginfo_t *info)
+{
+	int sig = info->si_signo, code = info->si_code;
+
+	if ((code == SI_USER || code == SI_QUEUE || sig == SIGCHLD) &&
+	    !HC3(__NR_rt_sigqueueinfo, t->p->pid, sig, info))
+		return;
+	HC4(__NR_rt_tgsigqueueinfo, t->p->pid, t->tid, sig, info);
+}
+
 void os_signal(struct kthread *t, struct ucontext *uc, const siginfo_t *info)
 {
 	int sig = info->si_signo;
@@ -389,8 +401,7 @@ void os_signal(struct kthread *t, struct ucontext *uc, const siginfo_t *info)
 		if (is_synchronous(sig))
 			hold(t, info);
 		else
-			HC4(__NR_rt_tgsigqueueinfo, t->p->pid, t->tid, sig,
-			    info);
+			give_back(t, info);
 		signal_set_mask(t, uc, take_old_mask(t));
 		return;
 	}

@@ -168,6 +168,21 @@ static void all_of(int flags)
 		       sigismember(&set, SIGUSR1));
 }
 
+/* What a crash handler does that wants the default action, or another. */
+static void fake(void)
+{
+	siginfo_t info = {.si_signo = SIGSEGV, .si_code = SEGV_ACCERR};
+	char *p = map_anon(2 * PAGE, 0);
+
+	install(SIGSEGV, look_only, 0);
+	info.si_addr = p + PAGE + 8;
+	*(volatile char *)p = 1;
+	must(!syscall(SYS_rt_tgsigqueueinfo, getpid(), getpid(), SIGSEGV,
+		      &info));
+	printf("as if it were a fault: code %d at %+ld\n", seen.code,
+	       (long)(seen.addr - p));
+}
+
 static void sent(void)
 {
 	union sigval v = {.sival_int = 42};
@@ -184,6 +199,7 @@ static void sent(void)
 	printf("sigqueue: code %d value %d\n", seen.code, seen.value);
 	all_of(0);
 	all_of(SA_NODEFER);
+	fake();
 	sigemptyset(&set);
 	sigaddset(&set, SIGSEGV);
 	sigaddset(&set, SIGTRAP);

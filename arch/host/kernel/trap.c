@@ -277,13 +277,27 @@ static void user_fault(struct kthread *t, struct ucontext *uc,
 	os_exception(t, uc, &info);
 }
 
+/*
+ * Somebody has sent it. A process may send itself what looks like a fault (a
+ * crash handler does, with the siginfo it was given): then the frame tells of
+ * the last fault, which was elsewhere, or is one that is handled already.
+ */
+static bool was_sent(const siginfo_t *info, const struct ucontext *uc)
+{
+	const struct sigcontext *m = &uc->uc_mcontext;
+
+	return info->si_code <= 0 ||
+	       (info->si_code < SI_KERNEL && m->trapno == 14 &&
+		(uint64_t)info->si_addr != m->cr2);
+}
+
 static void trap_fault(int sig, siginfo_t *info, void *context)
 {
 	struct kthread *t = k_self();
 	struct ucontext *uc = context;
 	struct entry at;
 
-	if (info->si_code <= 0) { /* kill(2), not a fault */
+	if (was_sent(info, uc)) {
 		trap_async(sig, info, context);
 		return;
 	}

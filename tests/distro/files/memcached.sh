@@ -1,6 +1,7 @@
+chmod 777 .
 memcached -u nobody -s $PWD/m.sock -a 0777 -m 24 -t 4 &
 server=$!
-/usr/bin/python3 - <<'END'
+/usr/bin/python3 - <<'END' || { kill $server; exit 1; }
 import socket, time
 s = socket.socket(socket.AF_UNIX)
 for i in range(200):
