@@ -214,9 +214,12 @@ static void agent_main(void *arg)
 	agent_signals();
 	agent_check(t, sp);
 	for (;;) {
+		/* Now and then it looks by itself: the host does not tell it of
+		 * the end of a guest that has given up its privileges. */
+		const int64_t pause[2] = { 0, 500000000 };
 		uint32_t seen = __atomic_load_n(&sp->mail, __ATOMIC_SEQ_CST);
 		long args[6] = { (long)&sp->mail, 0 /* FUTEX_WAIT */,
-				 (long)seen, 0, 0, 0 };
+				 (long)seen, (long)pause, 0, 0 };
 
 		if (__atomic_load_n(&sp->gone, __ATOMIC_SEQ_CST))
 			agent_end(t, false);
@@ -224,7 +227,7 @@ static void agent_main(void *arg)
 			agent_trim(t, sp);
 			continue;
 		}
-		if (t->pending)
+		if (t->pending || !guest_lives(sp))
 			agent_check(t, sp);
 		host_call_guest(&t->pending, __NR_futex, args);
 	}
