@@ -285,6 +285,13 @@ static void leave_note(struct exec *e)
 	__atomic_store_n(&proc->state, FW_PROC_EXECS, __ATOMIC_SEQ_CST);
 }
 
+void exe_done(struct kthread *t)
+{
+	const struct fw_run *run = t->p->run;
+
+	HC3(__NR_dup3, run_fd(run, FW_FD_LIFE), run_fd(run, FW_FD_EXE), 0);
+}
+
 static long change_image(struct exec *e)
 {
 	struct kthread *t = e->t;
@@ -295,7 +302,7 @@ static long change_image(struct exec *e)
 	if (r >= 0)
 		r = HC5(__NR_execveat, run_fd(t->p->run, FW_FD_KERNEL), "",
 			e->argv, e->envp, HOST_AT_EMPTY_PATH);
-	HC1(__NR_close, exe);
+	exe_done(t);
 	t->p->proc->state = FW_PROC_RUNS;
 	t->p->proc->old_space = NULL;
 	return r;

@@ -191,7 +191,7 @@ static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
 		return fd;
 	r = elf_load(t, fd, im);
 	os_exe_name(t, fd, p->proc->exec_path);
-	HC1(__NR_close, fd);
+	exe_done(t);
 	if (r)
 		return r;
 	set_comm(p->proc->exec_name);

@@ -335,6 +335,25 @@ static void process(void)
 	show(syscall(9999));
 }
 
+/* Each descriptor that can be had can be used, and closed. */
+static void all_descriptors(void)
+{
+	struct rlimit limit;
+	int *got, n = 0, fd;
+
+	must(!getrlimit(RLIMIT_NOFILE, &limit));
+	if (limit.rlim_cur > 1 << 20)
+		limit.rlim_cur = 1 << 20;
+	got = calloc(limit.rlim_cur, sizeof(*got));
+	while (n < (int)limit.rlim_cur && (fd = dup(0)) >= 0)
+		got[n++] = fd;
+	must(n > (int)limit.rlim_cur - 64);
+	for (int i = 0; i < n; i++)
+		must(fcntl(got[i], F_GETFD) == 0 && !close(got[i]));
+	printf("all descriptors were closed\n");
+	free(got);
+}
+
 int main(void)
 {
 	big = map_anon(BIG, 0);
@@ -350,5 +369,6 @@ int main(void)
 	descriptors();
 	ipc();
 	process();
+	all_descriptors();
 	return 0;
 }

@@ -40,6 +40,11 @@ void guest_start(const struct sys_start *start, int life_fd)
 	place(start, life_fd, FW_FD_LIFE);
 	for (unsigned i = 0; i < start->n_stores; i++)
 		place(start, start->store_fd[i], FW_FD_STORE + i);
+	/* A number that is free would be given to the guest, which may not
+	 * close it. */
+	place(start, life_fd, FW_FD_EXE);
+	for (unsigned i = start->n_stores; i < FW_MAX_PAGE_FILES; i++)
+		place(start, life_fd, FW_FD_STORE + i);
 	if (start->chld_ignored)
 		signal(SIGCHLD, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &start->mask, NULL);
