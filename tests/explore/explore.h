@@ -51,6 +51,7 @@ struct scenario {
 	void (*run[ACTORS])(struct soft_cpu *me);
 	void (*finish)(void); /* when all have ended; may be NULL */
 	uint32_t stripes, policy;
+	uint32_t store; /* frames of the compressed store */
 	bool fine; /* each journalled store is a point as well */
 	/* Something is wrong, and must be found with so many preemptions. */
 	bool broken;

@@ -16,6 +16,10 @@
 void *__real_calloc(size_t n, size_t size);
 void __real_free(void *p);
 _Noreturn void __real_abort(void);
+unsigned __real_fwp_compress(const struct fw_mm *mm, const void *page, void *to,
+			     unsigned room);
+bool __real_fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
+			   void *page);
 void __real_fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 			  enum fw_flush how);
 enum fw_status __real_fwp_store_read(struct fw_mm *mm, unsigned file,
@@ -34,6 +38,10 @@ enum fw_status __real_fwp_section_write(struct fw_section *section,
 void *__wrap_calloc(size_t n, size_t size);
 void __wrap_free(void *p);
 _Noreturn void __wrap_abort(void);
+unsigned __wrap_fwp_compress(const struct fw_mm *mm, const void *page, void *to,
+			     unsigned room);
+bool __wrap_fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
+			   void *page);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
@@ -213,6 +221,21 @@ void __wrap_fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 	mine()->in_port = true;
 	__real_fwp_tlb_flush(space, vpn, n, how);
 	mine()->in_port = false;
+}
+
+/* Between the copy of an object and what is made of it, and before. */
+unsigned __wrap_fwp_compress(const struct fw_mm *mm, const void *page, void *to,
+			     unsigned room)
+{
+	point(AT_ACCESS, page, false);
+	return __real_fwp_compress(mm, page, to, room);
+}
+
+bool __wrap_fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
+			   void *page)
+{
+	point(AT_ACCESS, page, false);
+	return __real_fwp_decompress(mm, from, n, page);
 }
 
 /* Who does I/O sleeps until it has ended, and then until he is chosen. */

@@ -109,7 +109,8 @@ void world_build(const struct scenario *s)
 				     .page_files = 1,
 				     .slots = SLOTS,
 				     .stripes = s->stripes,
-				     .policy = s->policy};
+				     .policy = s->policy,
+				     .store_frames = s->store};
 	struct fw_totals t;
 
 	scene = s;
