@@ -2,7 +2,7 @@
 # A thin front for Meson: each goal first sees to it that the tools are here.
 .PHONY: all demo check check-all bench soak bootstrap bootstrap-all lint \
 	behaviours coverage format clean ring0 release deb \
-	bench-swap bench-tax
+	bench-swap bench-tax boot-ladder
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 
@@ -45,6 +45,10 @@ ring0: bootstrap-all all
 # An hour (FW_SOAK_SECONDS) of mixed programs in one run
 soak: bootstrap-all
 	@tools/check --soak soak
+
+# Debian's own kernel in QEMU runs the ladder of real programs; takes long
+boot-ladder: bootstrap-all all
+	@tools/boot-ladder
 
 # Ways to do with less memory, each in a cgroup of the same size; wants root
 bench-swap: all

@@ -33,6 +33,8 @@
 #define MARK 4711 /* a result that no getppid has */
 #define IMAGE_STATUS 42
 #define HWCAP2_FSGSBASE 2
+#define USER_CS 0x33
+#define USER_SS 0x2b
 #define SIGNALLED 512 /* what in_child adds to a signal's number */
 
 /*
@@ -450,12 +452,49 @@ static void try_cpu(struct report *r)
 	      key >= 0 ? "there are some" : "there are none");
 }
 
+/* The kernel half returns from traps by iret, to the same privilege. */
+static int iret_part(const void *arg)
+{
+	uint64_t there = 0;
+
+	(void)arg;
+	__asm__ volatile("movq %%rsp, %%rax\n\t"
+			 "leaq -128(%%rsp), %%rsp\n\t" /* the red zone */
+			 "pushq %1\n\t"
+			 "pushq %%rax\n\t"
+			 "pushfq\n\t"
+			 "pushq %2\n\t"
+			 "leaq 1f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "iretq\n"
+			 "1:\tmovq $1, %0"
+			 : "+r"(there)
+			 : "i"(USER_SS), "i"(USER_CS)
+			 : "rax", "memory", "cc");
+	return there ? 0 : EPROTO;
+}
+
+static void try_iret(struct report *r)
+{
+	int error = in_child(iret_part, NULL);
+
+	if (error)
+		found(r, FINDING_PROBLEM, "iret",
+		      "In QEMU without KVM: -cpu max,smap=off, or a newer "
+		      "QEMU.",
+		      "a program cannot return by iret, as it can on every "
+		      "CPU: %s", why(error));
+	else
+		found(r, FINDING_OK, "iret", NULL, "returns to a program");
+}
+
 void doctor_try_basics(struct report *r)
 {
 	try_kernel(r);
 	try_inside(r);
 	if (r->inside)
 		return;
+	try_iret(r);
 	try_filter(r);
 	try_faults(r);
 	try_image(r);
@@ -548,10 +587,12 @@ void doctor_try_run(struct report *r)
 		      "a program ran in %s of RAM", size_text(r->ram_bytes));
 	else if (*said)
 		found(r, FINDING_PROBLEM, "a run", NULL, "%s", said);
+	else if (status >= SIGNALLED)
+		found(r, FINDING_PROBLEM, "a run",
+		      "Report it, with this list.", "it ended by a signal: %s",
+		      why(status));
 	else
 		found(r, FINDING_PROBLEM, "a run",
-		      "Report it, with this list.",
-		      status >= SIGNALLED ? "it ended by a signal: %s%.0d"
-					  : "it failed%.0s with status %d",
-		      status >= SIGNALLED ? why(status) : "", status);
+		      "Report it, with this list.", "it ended with status %d",
+		      status);
 }
