@@ -203,7 +203,6 @@ static void agent_main(void *arg)
 	struct kthread *t = arg;
 	struct fw_space_port *sp = fw_space_port(t->p->space);
 
-	fs_enter(t); /* that of the thread that made us may go */
 	agent_descriptors(t);
 	kthread_adopt(t);
 	t->actor->host_tid = t->actor->host_pid = t->tid;

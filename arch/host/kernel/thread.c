@@ -57,6 +57,8 @@ void kthread_free(struct kthread *t)
 
 void kthread_adopt(struct kthread *t)
 {
+	/* Not nobody's, nor that of the thread that has made it and may end. */
+	fs_own(t);
 	t->tid = (uint32_t)HC0(__NR_gettid);
 	lockw_head_init(&t->robust);
 	HC2(__NR_set_robust_list, &t->robust, sizeof(t->robust));

@@ -54,6 +54,14 @@ static bool has_fsgsbase(const struct kthread *t)
 	return t->p->run->hwcap2 & 2;
 }
 
+void fs_own(struct kthread *t)
+{
+	if (has_fsgsbase(t))
+		__asm__ volatile("wrfsbase %0" : : "r"(t) : "memory");
+	else
+		HC2(__NR_arch_prctl, 0x1002, t);
+}
+
 /* Library code (lz4, zstd) finds its canary at fs:0x28: ours, not the
  * guest's. */
 void fs_enter(struct kthread *t)
@@ -63,11 +71,10 @@ void fs_enter(struct kthread *t)
 
 		__asm__ volatile("rdfsbase %0" : "=r"(fs));
 		t->guest_fs = fs;
-		__asm__ volatile("wrfsbase %0" : : "r"(t) : "memory");
-		return;
+	} else {
+		HC2(__NR_arch_prctl, 0x1003, &t->guest_fs);
 	}
-	HC2(__NR_arch_prctl, 0x1003, &t->guest_fs);
-	HC2(__NR_arch_prctl, 0x1002, t);
+	fs_own(t);
 }
 
 void fs_leave(struct kthread *t)

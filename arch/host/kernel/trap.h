@@ -55,6 +55,7 @@ uint64_t copy_fixup(void *to, const void *from, uint64_t n);
 void trap_install(void); /* host actions of the synchronous signals */
 void trap_stack(struct kthread *t); /* this thread's signal stack */
 void trap_pending(struct ucontext *uc);
+void fs_own(struct kthread *t); /* fs_base is t; the guest's is not read */
 void fs_enter(struct kthread *t);
 void fs_leave(struct kthread *t);
 
