@@ -32,6 +32,7 @@ static void model_run(void)
 	struct soft_config config = {.nframes = 400 + rnd(128),
 				     .page_files = 2,
 				     .slots = 4096,
+				     .store_frames = rnd(2) * rnd(100),
 				     .policy = rnd(FW_POLICIES)};
 
 	if (config.policy == FW_POLICY_NT)

@@ -418,6 +418,7 @@ static uint64_t wild_start(void)
 				     .page_files = rnd(4),
 				     .slots = 2 + rnd(300),
 				     .strict = rnd(2),
+				     .store_frames = rnd(2) * rnd(100),
 				     .user_top = kernel_user_top(),
 				     .policy = rnd(FW_POLICIES)};
 	struct fw_totals t;
