@@ -53,6 +53,7 @@ enum fw_step fault_load(struct fw_plan *p)
 		frame_read_done(mm, frame_at(mm, p->pfn[i]),
 				i < good && load_counts(p, i));
 	actor_unhold(mm, p->actor);
+	mm->store_reads++;
 	mm->store_loads += good;
 	mm_unlock(mm);
 	for (i = 0; i < p->n_read; i++)

@@ -229,13 +229,15 @@ struct fw_mm {
 	uint64_t pages_read, reads, pages_written, writes, pages_zero_elided;
 	uint64_t mapped_writes, mapped_pages, write_errors;
 	uint64_t store_in, store_in_bytes; /* compressed so far; cstore.c */
-	uint64_t store_loads, store_moved; /* pages */
+	uint64_t store_reads, store_loads, store_moved; /* faults; pages */
 	uint64_t evicted; /* pages that lost their frame: refault.c's clock */
 	uint64_t ahead, ahead_used, ahead_wasted; /* see struct fw_totals */
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
 	uint64_t seconds, mapped_due, thrash_near, thrash_read; /* balance.c */
 	uint32_t thrash; /* percent */
-	uint32_t pad;
+	/* (n) The space that keeps its pages while others thrash, its id, and
+	 * for how many seconds more; who had that before. See balance.c. */
+	uint32_t favoured, favoured_left, favoured_last, favour_due;
 	uint64_t trims, pages_trimmed, rollbacks, reaps, peak_active;
 	uint64_t oopses;
 	uint64_t moves[FRAME_STATES][FRAME_STATES];
