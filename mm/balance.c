@@ -11,11 +11,6 @@
  *            have more than their share, ages modified pages of files, and
  *            watches for thrashing
  *
- * Where several processes want more than there is, each takes the others'
- * pages and none gets anywhere. Then one after the other is favoured for some
- * seconds: it takes from others, and nobody takes from it, so that at least
- * its time is spent on work. (Jiang and Zhang's swap token, which Linux had.)
- *
  * None of them is needed for progress: a thread that faults does each of
  * these things itself when it must (reclaim.c).
  */
@@ -25,8 +20,6 @@
 #define MAPPED_STEP 16
 #define MAPPED_AGE 30	/* balance ticks that a file's page may stay modified */
 #define THRASH_LEAST 64 /* pages that came back too soon within one tick */
-#define FAVOUR_SECONDS 3
-#define FAVOUR_LEAST 64 /* pages that one has who may be favoured */
 
 bool fw_writer_tick(struct fw_mm *mm, struct fw_actor *actor)
 {
@@ -89,43 +82,6 @@ void fw_balance_second(struct fw_mm *mm)
 	if (mm->seconds % MAPPED_AGE == 0)
 		mm->mapped_due = mm->mapped.count;
 	thrash_watch(mm);
-	if (mm->favoured_left > 0 && --mm->favoured_left > 0)
-		return;
-	mm->favoured = 0;
-	mm->favour_due = mm->thrash > 50;
-}
-
-/* Processes that have faulted lately: since some batches were trimmed. */
-static bool favourable(const struct fw_mm *mm, const struct fw_space *s)
-{
-	return s->kind == FW_SPACE_PROCESS &&
-	       fw_space_resident(s) >= FAVOUR_LEAST &&
-	       mm->trim_clock - s->trim_epoch <= mm->page_frames / 16;
-}
-
-/* The next one, in order of their ids, if there are two at least. */
-static void favour_next(struct fw_mm *mm, struct fw_actor *actor)
-{
-	uint32_t next = UINT32_MAX, first = UINT32_MAX, n = 0;
-	const struct fw_space *s;
-
-	mm->favour_due = 0;
-	mm_lock(mm, actor);
-	for (s = mm->spaces; s; s = s->next) {
-		if (!favourable(mm, s))
-			continue;
-		n++;
-		if (s->id < first)
-			first = s->id;
-		if (s->id > mm->favoured_last && s->id < next)
-			next = s->id;
-	}
-	if (n > 1) {
-		mm->favoured = next != UINT32_MAX ? next : first;
-		mm->favoured_last = mm->favoured;
-		mm->favoured_left = FAVOUR_SECONDS;
-	}
-	mm_unlock(mm);
 }
 
 bool fw_balance_tick(struct fw_mm *mm, struct fw_actor *actor)
@@ -133,8 +89,6 @@ bool fw_balance_tick(struct fw_mm *mm, struct fw_actor *actor)
 	struct fw_space *victim;
 	struct fw_pressure p;
 
-	if (mm->favour_due)
-		favour_next(mm, actor);
 	fw_pressure(mm, &p);
 	if (p.available >= p.low)
 		return false;

@@ -465,12 +465,6 @@ unsigned wset_make_way(struct fw_mm *mm, struct fw_actor *actor,
 void evict_range_locked(struct fw_mm *mm, struct fw_actor *actor,
 			struct fw_space *space, fw_vpn start, fw_vpn end);
 uint64_t reclaim_low(const struct fw_mm *mm);
-/* Its pages are to stay while others thrash: see balance.c. */
-static inline bool space_favoured(const struct fw_mm *mm,
-				  const struct fw_space *space)
-{
-	return space && mm->favoured == space->id;
-}
 /* Tries to make n frames available, without locks. `round` counts the calls
  * of one need; false: hopeless. *trimmed grows. */
 bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,

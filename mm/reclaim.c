@@ -56,75 +56,6 @@ static bool write_some(struct fw_mm *mm, struct fw_actor *actor)
 	       fw_write_mapped(mm, actor, BATCH) > 0;
 }
 
-/* The larger, the longer idle and the more above its maximum, the better; but
- * who was asked in vain must not keep others from being asked. */
-static uint64_t victim_score(const struct fw_mm *mm, const struct fw_space *s)
-{
-	uint64_t idle = mm->trim_clock - s->trim_epoch, score;
-	uint64_t resident = fw_space_resident(s);
-
-	if (resident <= s->ws_min || space_favoured(mm, s))
-		return 0;
-	score = (resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
-	if (s->ws_max > 0 && resident > s->ws_max)
-		score *= OVER_MAX;
-	return (score >> (s->asked < 32 ? s->asked : 32)) + 1;
-}
-
-/* mm lock. */
-static struct fw_space *pick(struct fw_mm *mm, const struct fw_space *not_this)
-{
-	struct fw_space *best = NULL, *s;
-	uint64_t most = 0, score;
-
-	for (s = mm->spaces; s; s = s->next) {
-		score = s == not_this ? 0 : victim_score(mm, s);
-		if (score > most) {
-			most = score;
-			best = s;
-		}
-	}
-	return best;
-}
-
-struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
-				struct fw_space *not_this)
-{
-	struct fw_space *best;
-
-	mm_lock(mm, actor);
-	best = pick(mm, not_this);
-	if (best)
-		best->asked++;
-	mm_unlock(mm);
-	return best;
-}
-
-/*
- * Somebody who has more than twice as many pages, and should give of them
- * first: else whoever came first would keep his, and all who came later take
- * turns on the rest.
- */
-static struct fw_space *pick_richer(struct fw_mm *mm, struct fw_actor *actor,
-				    const struct fw_space *space)
-{
-	uint64_t own = fw_space_resident(space);
-	struct fw_space *best;
-
-	if (mm->n_spaces < 2)
-		return NULL;
-	mm_lock(mm, actor);
-	best = pick(mm, space);
-	if (best && fw_space_resident(best) / 2 <= own &&
-	    !space_favoured(mm, space))
-		best = NULL;
-	if (best)
-		best->asked++;
-	mm_unlock(mm);
-	return best;
-}
-
-
 /* Has another space give up some of its pages; true when anybody did. */
 static bool reclaim_others(struct fw_mm *mm, struct fw_actor *actor,
 			   struct fw_space *victim, unsigned batch, unsigned n)
@@ -154,11 +85,6 @@ static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 	unsigned got = 0;
 	bool tight;
 
-	if (space && early && round % 2 == 0) {
-		victim = pick_richer(mm, actor, space);
-		if (reclaim_others(mm, actor, victim, batch, n))
-			return true;
-	}
 	if (space && fw_space_resident(space) > (early ? SMALL_SPACE : 0) &&
 	    fw_space_resident(space) > space->ws_min)
 		got = fw_trim(mm, actor, space, batch);
@@ -250,25 +176,6 @@ static void kick_ready(struct fw_mm *mm)
 		fwp_kick(mm);
 }
 
-/* Of his own pages, or of those of somebody who has many more. */
-static void trim_ahead(struct fw_mm *mm, struct fw_actor *actor,
-		       struct fw_space *space, struct fw_fault *f, unsigned due)
-{
-	struct fw_space *richer = pick_richer(mm, actor, space);
-
-	if (richer && fwp_ask_trim(mm, richer, BATCH))
-		return;
-	if (fw_space_resident(space) <= SMALL_SPACE ||
-	    space_favoured(mm, space))
-		return;
-	/* Where all others are locked, what has just come would go, and the
-	 * access be made in vain for ever. */
-	actor->keep = f->window;
-	actor->n_keep = f->n;
-	f->trimmed += fw_trim(mm, actor, space, due);
-	actor->n_keep = 0;
-}
-
 void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		   struct fw_space *space, struct fw_fault *f)
 {
@@ -282,8 +189,15 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 	kick_ready(mm);
 	if (fresh >= low || !policy_of(mm)->early)
 		return;
-	if (due > 0 && (second < share || avail < low))
-		trim_ahead(mm, actor, space, f, due);
+	if (due > 0 && (second < share || avail < low) &&
+	    fw_space_resident(space) > SMALL_SPACE) {
+		/* Where all others are locked, what has just come would go,
+		 * and the access be made in vain for ever. */
+		actor->keep = f->window;
+		actor->n_keep = f->n;
+		f->trimmed += fw_trim(mm, actor, space, due);
+		actor->n_keep = 0;
+	}
 	if ((modified > share || (avail < low && modified > 0)) &&
 	    fw_write_modified(mm, actor, BATCH) == 0)
 		fw_write_mapped(mm, actor, BATCH);
@@ -339,6 +253,41 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 		ret->want_mapped = mapped;
 	ret->want_zero = zero_due(mm);
 	ret->want_touch = touch_due(mm);
+}
+
+/* The larger, the longer idle and the more above its maximum, the better; but
+ * who was asked in vain must not keep others from being asked. */
+static uint64_t victim_score(const struct fw_mm *mm, const struct fw_space *s)
+{
+	uint64_t idle = mm->trim_clock - s->trim_epoch, score;
+	uint64_t resident = fw_space_resident(s);
+
+	if (resident <= s->ws_min)
+		return 0;
+	score = (resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
+	if (s->ws_max > 0 && resident > s->ws_max)
+		score *= OVER_MAX;
+	return (score >> (s->asked < 32 ? s->asked : 32)) + 1;
+}
+
+struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
+				struct fw_space *not_this)
+{
+	struct fw_space *best = NULL, *s;
+	uint64_t most = 0, score;
+
+	mm_lock(mm, actor);
+	for (s = mm->spaces; s; s = s->next) {
+		score = s == not_this ? 0 : victim_score(mm, s);
+		if (score > most) {
+			most = score;
+			best = s;
+		}
+	}
+	if (best)
+		best->asked++;
+	mm_unlock(mm);
+	return best;
 }
 
 unsigned fw_zero_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n)

@@ -235,9 +235,7 @@ struct fw_mm {
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
 	uint64_t seconds, mapped_due, thrash_near, thrash_read; /* balance.c */
 	uint32_t thrash; /* percent */
-	/* (n) The space that keeps its pages while others thrash, its id, and
-	 * for how many seconds more; who had that before. See balance.c. */
-	uint32_t favoured, favoured_left, favoured_last, favour_due;
+	uint32_t pad;
 	uint64_t trims, pages_trimmed, rollbacks, reaps, peak_active;
 	uint64_t oopses;
 	uint64_t moves[FRAME_STATES][FRAME_STATES];

@@ -239,50 +239,6 @@ TEST(thrashing_is_noticed, "B48")
 	is_u64(thrashed, 0, "it is over");
 	rig_end(&r);
 }
-
-static void both_write(struct soft_cpu *other, unsigned round)
-{
-	for (unsigned i = 0; i < 600; i++) {
-		put_pages(r.cpu, BASE + i * PAGE, 1, round + i);
-		put_pages(other, BASE + i * PAGE, 1, round + i);
-	}
-}
-
-/* Of two who thrash one is favoured for some seconds, then the other. */
-TEST(one_at_a_time_keeps_its_pages, "B48")
-{
-	struct soft_cpu *other;
-	uint32_t first;
-	struct fw_mm *mm;
-
-	r = rig_start(1024, 1, 16384);
-	mm = r.s->mm;
-	other = soft_cpu_create(r.s, NULL);
-	must(soft_map(r.cpu, BASE, 600, RW) == FW_OK, "map");
-	must(soft_map(other, BASE, 600, RW) == FW_OK, "map");
-	for (unsigned round = 0; round < 4; round++)
-		both_write(other, round);
-	is_u64(mm->favoured, 0, "nobody yet");
-	fw_balance_second(mm);
-	fw_balance_tick(mm, r.s->keeper);
-	first = mm->favoured;
-	ok(first == r.cpu->space->id || first == other->space->id, "one is");
-	ok(fw_pick_victim(mm, r.s->keeper, NULL)->id != first,
-	   "the other one is the victim");
-	for (unsigned i = 0; i < 3; i++) {
-		both_write(other, 5);
-		fw_balance_second(mm);
-	}
-	fw_balance_tick(mm, r.s->keeper);
-	ok(mm->favoured != first && mm->favoured != 0, "now the other");
-	for (unsigned i = 0; i < 8; i++)
-		fw_balance_second(mm);
-	is_u64(mm->favoured, 0, "when it is over, nobody");
-	is_u64(wrong_pages(r.cpu, BASE, 600, 5), 0, "pages");
-	is_u64(wrong_pages(other, BASE, 600, 5), 0, "pages");
-	soft_cpu_exit(other);
-	rig_end(&r);
-}
 #endif
 
 TEST(each_tick_is_bounded, "B30 B31 B34")
