@@ -97,7 +97,7 @@ def swap_programs(work, scale=1.0):
     found = {'dict': [PYTHON, write(work + '/dict.py',
                                     DICT.format(n=n(2000000)))],
              'sort': [LOAD, 'sort', str(n(192))],
-             'demo': [DEMO]}
+             'demo': [DEMO, str(n(256)), str(n(200000))]}
     if shutil.which('sqlite3'):
         script = write(work + '/join.sql', JOIN.format(n=n(500000), pad=220))
         found['sqlite'] = ['sqlite3', ':memory:', f'.read {script}']
