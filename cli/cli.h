@@ -60,6 +60,8 @@ struct front {
 	int ram_fd, kernel_fd, stat_fd;
 	unsigned n_stores;
 	int store_fd[FW_MAX_PAGE_FILES];
+	/* Resource limits as they were given to us, by RLIMIT_ number. */
+	uint64_t limit_cur[16], limit_max[16];
 	uint64_t store_bytes; /* of all page files */
 	char store_text[80];  /* for the summary */
 	unsigned fd_first;
@@ -84,6 +86,8 @@ int find_program(struct front *f);
 int make_ram(struct front *f);
 int make_kernel_fd(struct front *f);
 int choose_descriptors(struct front *f);
+/* Notes the limits and raises those that are for the program alone. */
+void lift_limits(struct front *f);
 /* store.c */
 int open_stores(struct front *f);
 /* watch.c: from the fork of the system process to the guest's end */

@@ -173,6 +173,8 @@ static void init_run(struct front *f)
 		     (f->opt.quiet ? FW_RUN_QUIET : 0);
 	run->state = FW_RUN_GOING;
 	run->fd_first = f->fd_first;
+	memcpy(run->limit_cur, f->limit_cur, sizeof(run->limit_cur));
+	memcpy(run->limit_max, f->limit_max, sizeof(run->limit_max));
 	run->front_pid = (uint32_t)getpid();
 	run->hwcap2 = (uint32_t)getauxval(AT_HWCAP2);
 	run->max_map_count = read_number("/proc/sys/vm/max_map_count", "");

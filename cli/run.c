@@ -133,6 +133,7 @@ int run_main(char **argv)
 			    "from outside.", f.opt.argv[0]);
 	take_time(&f.start_ns, &f.start_ticks);
 	f.stat_fd = -1;
+	lift_limits(&f);
 	status = set_up(&f);
 	if (!status)
 		status = start_system(&f, argv);

@@ -259,6 +259,9 @@ static bool clone_vad(struct clone *c)
 			   vad_charge(c->vad, c->vad->end - c->vad->start),
 			   0)))
 		copy = vad_duplicate(c->mm, c->child, c->vad, c->vad->start);
+	if (copy && (copy->flags & FW_VADF_LOCKED)) /* not inherited */
+		FW_SET(c->mm, copy->flags,
+		       copy->flags & ~(uint32_t)FW_VADF_LOCKED);
 	mm_unlock(c->mm);
 	if (!copy)
 		return false;

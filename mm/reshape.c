@@ -268,6 +268,41 @@ enum fw_status fw_set_priority(struct fw_mm *mm, struct fw_actor *actor,
 	return range_change(mm, actor, space, start, len, &c);
 }
 
+enum fw_status fw_set_cookie(struct fw_mm *mm, struct fw_actor *actor,
+			     struct fw_space *space, fw_addr start,
+			     uint64_t len, uint64_t cookie)
+{
+	enum fw_status status = FW_E_NOENT;
+	struct fw_vad *vad;
+	struct vrange r;
+
+	if (!range_valid(space, start, len, &r))
+		return FW_E_INVAL;
+	fw_space_lock(space, actor);
+	vad = vad_find(space, r.start);
+	if (vad && vad->start == r.start && vad->end == r.end) {
+		mm_lock(mm, actor);
+		FW_SET(mm, vad->cookie, cookie);
+		mm_unlock(mm);
+		status = FW_OK;
+	}
+	fw_space_unlock(space);
+	return status;
+}
+
+enum fw_status fw_evict(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, fw_addr start, uint64_t len)
+{
+	struct vrange r;
+
+	if (!range_valid(space, start, len, &r))
+		return FW_E_INVAL;
+	fw_space_lock(space, actor);
+	evict_range_locked(mm, actor, space, r.start, r.end);
+	fw_space_unlock(space);
+	return FW_OK;
+}
+
 /* ---- moving -------------------------------------------------------------- */
 
 static void page_move(struct fw_mm *mm, fw_pte *from, fw_pte *to)

@@ -261,10 +261,17 @@ enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
 {
 	uint64_t old;
 
-	if (section->is_file || pages >= (uint64_t)1 << 44)
+	if (pages >= (uint64_t)1 << 44 ||
+	    (section->is_file && (section->image || pages < section->pages)))
 		return FW_E_INVAL;
 	mm_lock(mm, actor);
 	old = section->pages;
+	if (section->is_file) {
+		if (pages > old)
+			FW_SET(mm, section->pages, pages);
+		mm_unlock(mm);
+		return FW_OK;
+	}
 	if (mm->strict && pages > old && !commit_allows(mm, pages - old, 0)) {
 		mm_unlock(mm);
 		return FW_E_NOMEM;

@@ -1,251 +1,295 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * advice.c - what a program says or asks about its memory: madvise, mincore,
- * msync, mlock and its relatives.
+ * msync.
  */
 #include <asm-generic/mman-common.h>
 #include <linux/mman.h>
 
-#include "arch/host/kernel/trap.h"
-#include "os/image.h"
+#include "os/regions.h"
 
 #define ADVICE_COLD 20
 #define ADVICE_PAGEOUT 21
 #define ADVICE_POPULATE_READ 22
 #define ADVICE_POPULATE_WRITE 23
+#define ADVICE_DONTNEED_LOCKED 24
 #define HOST_MS_ASYNC 1
 #define HOST_MS_INVALIDATE 2
 #define HOST_MS_SYNC 4
 
-static uint64_t page_up(uint64_t a)
+/* A part of what is advised, in one region. */
+struct part {
+	struct kthread *t;
+	uint64_t start, end;
+	struct fw_vad v;
+};
+
+static long set_flags(const struct part *p, uint32_t set, uint32_t clear)
 {
-	return (a + FW_PAGE_MASK) & ~FW_PAGE_MASK;
-}
-
-/* 0 when every page of the range is in some region, else -ENOMEM. */
-static long all_mapped(struct kthread *t, uint64_t start, uint64_t len)
-{
-	fw_vpn at = start >> FW_PAGE_SHIFT;
-	fw_vpn end = (start + len) >> FW_PAGE_SHIFT;
-
-	fw_space_lock(t->p->space, t->actor);
-	while (at < end) {
-		const struct fw_vad *v = fw_vad_at_or_above(
-			t->p->space, at << FW_PAGE_SHIFT);
-
-		if (!v || v->start > at)
-			break;
-		at = v->end;
-	}
-	fw_space_unlock(t->p->space);
-	return at < end ? -ENOMEM : 0;
-}
-
-static long set_flags(struct kthread *t, uint64_t start, uint64_t len,
-		      uint32_t set, uint32_t clear)
-{
-	enum fw_status s = fw_set_flags(t->p->mm, t->actor, t->p->space, start,
-					len, set, clear);
+	enum fw_status s =
+		fw_set_flags(p->t->p->mm, p->t->actor, p->t->p->space, p->start,
+			     p->end - p->start, set, clear);
 
 	return s == FW_OK ? 0 : -ENOMEM;
 }
 
-static long discard(struct kthread *t, uint64_t start, uint64_t len)
+static long discard(const struct part *p)
 {
 	enum fw_status s =
-		fw_discard(t->p->mm, t->actor, t->p->space, start, len);
+		fw_discard(p->t->p->mm, p->t->actor, p->t->p->space, p->start,
+			   p->end - p->start);
 
-	return s == FW_OK ? 0 : s == FW_E_INVAL ? -EINVAL : -ENOMEM;
+	return s == FW_OK ? 0 : -ENOMEM;
 }
 
-static long advise(struct kthread *t, uint64_t start, uint64_t len, int advice)
+/*
+ * Shared memory without a file has no holes: its pages become zero, by way of
+ * another view of them, since this one may be read-only.
+ */
+static long zero(const struct part *p)
+{
+	static const uint8_t nothing[FW_PAGE_SIZE];
+	uint64_t len = p->end - p->start;
+	long to = place_for(p->t, len, false), r = 0;
+	struct fw_vad v = p->v;
+
+	v.page += (p->start - vad_start(&v)) >> FW_PAGE_SHIFT;
+	v.prot = FW_PROT_R | FW_PROT_W;
+	if (K_IS_ERR(to) ||
+	    map_like(p->t, &v, (uint64_t)to, len, v.flags, false))
+		return -ENOMEM;
+	for (uint64_t at = 0; !r && at < len; at += FW_PAGE_SIZE)
+		r = user_write(p->t, (uint64_t)to + at, nothing, FW_PAGE_SIZE);
+	fw_unmap(p->t->p->mm, p->t->actor, p->t->p->space, (uint64_t)to, len);
+	return 0; /* past its end there is nothing to remove */
+}
+
+static long remove_pages(const struct part *p)
+{
+	uint64_t window = vad_window(&p->v) + (p->start - vad_start(&p->v));
+
+	if (p->v.flags & FW_VADF_LOCKED || p->v.kind == FW_VAD_PRIVATE)
+		return -EINVAL;
+	if (!vad_shared(&p->v) || !(p->v.max_prot & FW_PROT_W))
+		return -EACCES;
+	return p->v.kind == FW_VAD_SECTION
+		       ? zero(p)
+		       : HC3(__NR_madvise, window, p->end - p->start,
+			     MADV_REMOVE);
+}
+
+static long evict(const struct part *p)
+{
+	if (p->v.flags & FW_VADF_LOCKED)
+		return -EINVAL;
+	fw_evict(p->t->p->mm, p->t->actor, p->t->p->space, p->start,
+		 p->end - p->start);
+	return 0;
+}
+
+/* Whether the host knows such a thing at all: asked of memory of ours. */
+static long as_host(const struct part *p, int advice, uint32_t set,
+		    uint32_t clear)
+{
+	long at = private_map(p->t, FW_PAGE_SIZE), r;
+
+	if (K_IS_ERR(at))
+		return -ENOMEM;
+	r = HC3(__NR_madvise, at, FW_PAGE_SIZE, advice);
+	window_close((uint64_t)at, FW_PAGE_SIZE);
+	return r ? r : set_flags(p, set, clear);
+}
+
+static long advise_part(const struct part *p, int advice)
 {
 	const uint32_t access = FW_VADF_RANDOM | FW_VADF_SEQUENTIAL;
 
 	switch (advice) {
 	case MADV_NORMAL:
-		return set_flags(t, start, len, 0, access);
+		return set_flags(p, 0, access);
 	case MADV_RANDOM:
-		return set_flags(t, start, len, FW_VADF_RANDOM,
-				 FW_VADF_SEQUENTIAL);
+		return set_flags(p, FW_VADF_RANDOM, FW_VADF_SEQUENTIAL);
 	case MADV_SEQUENTIAL:
-		return set_flags(t, start, len, FW_VADF_SEQUENTIAL,
-				 FW_VADF_RANDOM);
+		return set_flags(p, FW_VADF_SEQUENTIAL, FW_VADF_RANDOM);
 	case MADV_DONTFORK:
-		return set_flags(t, start, len, FW_VADF_DONTFORK, 0);
+		return set_flags(p, FW_VADF_DONTFORK, 0);
 	case MADV_DOFORK:
-		return set_flags(t, start, len, 0, FW_VADF_DONTFORK);
+		return set_flags(p, 0, FW_VADF_DONTFORK);
 	case MADV_WIPEONFORK:
-		return set_flags(t, start, len, FW_VADF_WIPEONFORK, 0);
+		return p->v.kind != FW_VAD_PRIVATE
+			       ? -EINVAL
+			       : set_flags(p, FW_VADF_WIPEONFORK, 0);
 	case MADV_KEEPONFORK:
-		return set_flags(t, start, len, 0, FW_VADF_WIPEONFORK);
-	case MADV_DONTNEED:
+		return set_flags(p, 0, FW_VADF_WIPEONFORK);
 	case MADV_FREE:
-		return discard(t, start, len);
-	case ADVICE_POPULATE_READ:
-	case ADVICE_POPULATE_WRITE:
-		populate(t, start, len, advice == ADVICE_POPULATE_WRITE);
-		return all_mapped(t, start, len);
-	case MADV_WILLNEED:
-	case MADV_HUGEPAGE:
-	case MADV_NOHUGEPAGE:
-	case MADV_MERGEABLE:
-	case MADV_UNMERGEABLE:
-	case MADV_DONTDUMP:
-	case MADV_DODUMP:
-	case ADVICE_COLD:
+		return p->v.kind != FW_VAD_PRIVATE ? -EINVAL : discard(p);
+	case MADV_DONTNEED:
+		return p->v.flags & FW_VADF_LOCKED ? -EINVAL : discard(p);
+	case ADVICE_DONTNEED_LOCKED:
+		return discard(p);
+	case MADV_REMOVE:
+		return remove_pages(p);
 	case ADVICE_PAGEOUT:
-		return all_mapped(t, start, len);
-	default:
-		return -EINVAL;
+		return evict(p);
+	case ADVICE_COLD:
+		return p->v.flags & FW_VADF_LOCKED ? -EINVAL : 0;
+	case MADV_HUGEPAGE:
+		return as_host(p, advice, OS_VADF_HUGEPAGE, OS_VADF_NOHUGEPAGE);
+	case MADV_NOHUGEPAGE:
+		return as_host(p, advice, OS_VADF_NOHUGEPAGE, OS_VADF_HUGEPAGE);
+	case MADV_MERGEABLE:
+		return as_host(p, advice, OS_VADF_MERGEABLE, 0);
+	case MADV_UNMERGEABLE:
+		return as_host(p, advice, 0, OS_VADF_MERGEABLE);
+	case MADV_DONTDUMP:
+		return set_flags(p, OS_VADF_DONTDUMP, 0);
+	case MADV_DODUMP:
+		return set_flags(p, 0, OS_VADF_DONTDUMP);
+	default: /* WILLNEED is accepted */
+		return 0;
 	}
+}
+
+/* Region by region: holes are told of at the end, errors end it at once. */
+static long advise(struct kthread *t, uint64_t start, uint64_t len, int advice)
+{
+	struct part p = { .t = t, .start = start };
+	uint64_t end = start + len;
+	long hole = 0, r;
+
+	while (p.start < end) {
+		if (!region_from(t, p.start, &p.v) || vad_start(&p.v) >= end)
+			return -ENOMEM;
+		if (vad_start(&p.v) > p.start) {
+			hole = -ENOMEM;
+			p.start = vad_start(&p.v);
+		}
+		p.end = vad_end(&p.v) < end ? vad_end(&p.v) : end;
+		r = advise_part(&p, advice);
+		if (r)
+			return r;
+		p.start = p.end;
+	}
+	return hole;
+}
+
+/* POPULATE_READ and _WRITE: up to the first page that cannot be had. */
+static long advise_populate(struct kthread *t, uint64_t start, uint64_t len,
+			    unsigned prot)
+{
+	uint64_t end = start + len;
+	struct fw_vad v;
+	long r = 0;
+
+	while (!r && start < end) {
+		if (!region_from(t, start, &v) || vad_start(&v) > start)
+			return -ENOMEM;
+		if (!(v.prot & prot))
+			return -EINVAL;
+		len = (vad_end(&v) < end ? vad_end(&v) : end) - start;
+		r = populate_all(t, start, len, prot & FW_PROT_W);
+		start += len;
+	}
+	return r;
+}
+
+static bool advice_known(int advice)
+{
+	return (advice >= MADV_NORMAL && advice <= MADV_WILLNEED) ||
+	       advice == MADV_DONTNEED ||
+	       (advice >= MADV_FREE && advice <= MADV_DOFORK) ||
+	       (advice >= MADV_MERGEABLE && advice <= ADVICE_DONTNEED_LOCKED);
 }
 
 long sys_madvise(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint64_t start = (uint64_t)a[0], len = page_up((uint64_t)a[1]);
+	int advice = (int)a[2];
 
 	(void)uc;
-	if (start & FW_PAGE_MASK || (a[1] && !len) || start + len < start)
+	if (!advice_known(advice) || start & FW_PAGE_MASK || (a[1] && !len) ||
+	    start + len < start)
 		return -EINVAL;
 	if (!len)
 		return 0;
 	if (start + len > FW_USER_TOP)
 		return -ENOMEM;
-	return advise(t, start, len, (int)a[2]);
+	if (advice == ADVICE_POPULATE_READ || advice == ADVICE_POPULATE_WRITE)
+		return advise_populate(t, start, len,
+				       advice == ADVICE_POPULATE_WRITE
+					       ? FW_PROT_W
+					       : FW_PROT_R);
+	return advise(t, start, len, advice);
 }
 
 /* ---- mincore ------------------------------------------------------------ */
 
 long sys_mincore(struct kthread *t, struct ucontext *uc, const long a[6])
 {
-	uint64_t start = (uint64_t)a[0], len = page_up((uint64_t)a[1]);
-	uint64_t pages = len >> FW_PAGE_SHIFT, done = 0;
+	uint64_t at = (uint64_t)a[0], end = at + page_up((uint64_t)a[1]);
+	uint64_t to = (uint64_t)a[2], n;
+	struct fw_vad v;
 
 	(void)uc;
-	if (start & FW_PAGE_MASK)
+	if (at & FW_PAGE_MASK)
 		return -EINVAL;
-	if (start + len < start || start + len > FW_USER_TOP ||
-	    all_mapped(t, start, len))
+	if (!range_ok(at, (uint64_t)a[1]))
 		return -ENOMEM;
-	while (done < pages) {
-		uint64_t n = pages - done < 1024 ? pages - done : 1024;
-
-		fw_resident(t->p->space->mm, t->actor, t->p->space,
-			    start + (done << FW_PAGE_SHIFT), n, t->scratch);
-		if (user_write(t, (uint64_t)a[2] + done, t->scratch, n))
+	if (!user_range_ok(t, to, (end - at) >> FW_PAGE_SHIFT))
+		return -EFAULT;
+	for (; at < end; at += n << FW_PAGE_SHIFT, to += n) {
+		if (!region_from(t, at, &v) || vad_start(&v) > at)
+			return -ENOMEM;
+		n = ((vad_end(&v) < end ? vad_end(&v) : end) - at) >>
+		    FW_PAGE_SHIFT;
+		if (n > 1024)
+			n = 1024;
+		fw_resident(t->p->mm, t->actor, t->p->space, at, n, t->scratch);
+		if (user_write(t, to, t->scratch, n))
 			return -EFAULT;
-		done += n;
 	}
 	return 0;
 }
 
 /* ---- msync -------------------------------------------------------------- */
 
-/* Has the host write back the file behind one shared view. */
-static long sync_view(struct kthread *t, fw_vpn at, fw_vpn end, long flags,
-		      fw_vpn *ret_next)
+/* Has the host write back what a shared view shows of its file. */
+static long sync_part(const struct part *p, long flags)
 {
-	uint64_t window = 0, len = 0;
-	const struct fw_vad *v;
+	uint64_t window = vad_window(&p->v) + (p->start - vad_start(&p->v));
 
-	fw_space_lock(t->p->space, t->actor);
-	v = fw_vad_at_or_above(t->p->space, at << FW_PAGE_SHIFT);
-	if (!v || v->start > at) {
-		fw_space_unlock(t->p->space);
-		return -ENOMEM;
-	}
-	*ret_next = v->end < end ? v->end : end;
-	if (v->kind == FW_VAD_HOST) {
-		window = v->cookie + ((v->page + at - v->start)
-				      << FW_PAGE_SHIFT);
-		len = (*ret_next - at) << FW_PAGE_SHIFT;
-	}
-	fw_space_unlock(t->p->space);
-	return len ? HC3(__NR_msync, window, len, flags) : 0;
+	if (flags & HOST_MS_INVALIDATE && p->v.flags & FW_VADF_LOCKED)
+		return -EBUSY;
+	if (!(flags & HOST_MS_SYNC) || p->v.kind != FW_VAD_HOST)
+		return 0;
+	return HC3(__NR_msync, window, p->end - p->start, HOST_MS_SYNC);
 }
 
 long sys_msync(struct kthread *t, struct ucontext *uc, const long a[6])
 {
-	uint64_t start = (uint64_t)a[0], len = page_up((uint64_t)a[1]);
-	long flags = a[2], r = 0;
+	struct part p = { .t = t, .start = (uint64_t)a[0] };
+	uint64_t end = p.start + page_up((uint64_t)a[1]);
+	long flags = (int)a[2], hole = 0, r = 0;
 
 	(void)uc;
 	if (flags & ~(HOST_MS_ASYNC | HOST_MS_INVALIDATE | HOST_MS_SYNC) ||
-	    start & FW_PAGE_MASK ||
+	    p.start & FW_PAGE_MASK ||
 	    (flags & HOST_MS_ASYNC && flags & HOST_MS_SYNC))
 		return -EINVAL;
-	if (start + len < start || start + len > FW_USER_TOP)
+	if (end < p.start)
 		return -ENOMEM;
-	for (fw_vpn at = start >> FW_PAGE_SHIFT,
-		    end = (start + len) >> FW_PAGE_SHIFT;
-	     at < end && !r;)
-		r = sync_view(t, at, end, flags, &at);
-	return r;
-}
-
-/* ---- mlock -------------------------------------------------------------- */
-
-static long lock_range(struct kthread *t, const long a[6], bool lock, bool now)
-{
-	uint64_t start = (uint64_t)a[0] & ~FW_PAGE_MASK;
-	uint64_t len = page_up((uint64_t)a[0] - start + (uint64_t)a[1]);
-	long r;
-
-	if (start + len < start)
-		return -EINVAL;
-	if (start + len > FW_USER_TOP)
-		return -ENOMEM;
-	if (!len)
-		return 0;
-	r = set_flags(t, start, len, lock ? FW_VADF_LOCKED : 0,
-		      lock ? 0 : FW_VADF_LOCKED);
-	if (!r && lock && now)
-		populate(t, start, len, false);
-	return r;
-}
-
-long sys_mlock(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	(void)uc;
-	return lock_range(t, a, true, true);
-}
-
-long sys_mlock2(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	(void)uc;
-	if (a[2] & ~1l)
-		return -EINVAL;
-	return lock_range(t, a, true, a[2] == 0);
-}
-
-long sys_munlock(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	(void)uc;
-	return lock_range(t, a, false, false);
-}
-
-/* All that is mapped now; what comes later is not locked in advance. */
-static long lock_all(struct kthread *t, bool lock)
-{
-	const long all[6] = { 0, (long)FW_USER_TOP, 0, 0, 0, 0 };
-
-	fw_set_flags(t->p->mm, t->actor, t->p->space, 0, (uint64_t)all[1],
-		     lock ? FW_VADF_LOCKED : 0, lock ? 0 : FW_VADF_LOCKED);
-	return 0;
-}
-
-long sys_mlockall(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	(void)uc;
-	if (!a[0] || a[0] & ~7l)
-		return -EINVAL;
-	return a[0] & 1 ? lock_all(t, true) : 0;
-}
-
-long sys_munlockall(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	(void)uc;
-	(void)a;
-	return lock_all(t, false);
+	while (!r && p.start < end) {
+		if (!region_from(t, p.start, &p.v) || vad_start(&p.v) >= end)
+			return -ENOMEM;
+		if (vad_start(&p.v) > p.start) {
+			hole = -ENOMEM;
+			p.start = vad_start(&p.v);
+			if (flags == HOST_MS_ASYNC)
+				break;
+		}
+		p.end = vad_end(&p.v) < end ? vad_end(&p.v) : end;
+		r = sync_part(&p, flags);
+		p.start = p.end;
+	}
+	return r ? r : hole;
 }

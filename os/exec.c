@@ -279,7 +279,6 @@ static void leave_note(struct exec *e)
 	copy_name(proc->exec_name, e->name);
 	proc->exec_mask = e->t->guest_mask;
 	proc->exec_ignored = ignored;
-	limits_leave(p);
 	proc->old_space = p->space;
 	proc->exec_shared = p->vfork_child;
 	__atomic_store_n(&proc->state, FW_PROC_EXECS, __ATOMIC_SEQ_CST);
@@ -298,11 +297,13 @@ static long change_image(struct exec *e)
 	long exe = run_fd(t->p->run, FW_FD_EXE), r;
 
 	leave_note(e);
+	limit_files_lift(t);
 	r = HC3(__NR_dup3, e->fd, exe, 0);
 	if (r >= 0)
 		r = HC5(__NR_execveat, run_fd(t->p->run, FW_FD_KERNEL), "",
 			e->argv, e->envp, HOST_AT_EMPTY_PATH);
 	exe_done(t);
+	limit_files_settle(t);
 	t->p->proc->state = FW_PROC_RUNS;
 	t->p->proc->old_space = NULL;
 	return r;

@@ -54,6 +54,7 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 	p->vfork_child = 0;
 	p->sig_lock = 0;
 	p->proc = proc;
+	p->lock_future = 0;
 	p->space = space;
 	hostmap_forked(t, rq->inherited);
 	if (p->agent) {

@@ -40,6 +40,30 @@ static enum io_kind io_kind(long fd)
 							  : IO_STREAM;
 }
 
+/*
+ * As many of `len` bytes as RLIMIT_FSIZE lets a file take at `pos` (-1: where
+ * the descriptor stands); -EFBIG, and SIGXFSZ, for none.
+ */
+static long file_room(struct kthread *t, long fd, long pos, uint64_t len)
+{
+	uint64_t limit = t->p->proc->limit_cur[1 /* RLIMIT_FSIZE */];
+	struct stat st;
+
+	if (limit == ~0ull || !len || HC2(__NR_fstat, fd, &st) ||
+	    !S_ISREG(st.st_mode))
+		return (long)len;
+	if (pos == -1 && HC3(__NR_fcntl, fd, 3 /* F_GETFL */, 0) & 02000)
+		pos = st.st_size; /* O_APPEND */
+	else if (pos == -1)
+		pos = HC3(__NR_lseek, fd, 0, 1 /* SEEK_CUR */);
+	if (pos < 0)
+		return (long)len;
+	if ((uint64_t)pos >= limit)
+		return limit_file_end(t, (uint64_t)pos + 1);
+	return len < limit - (uint64_t)pos ? (long)len
+					   : (long)(limit - (uint64_t)pos);
+}
+
 /* One buffer: its length is a[2], the offset (when positioned) a[3]. */
 static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 		      bool positioned)
@@ -53,6 +77,12 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 		kind = io_kind(a[0]);
 	if (len > RW_MAX)
 		len = RW_MAX;
+	if (write) {
+		ret = file_room(t, a[0], positioned ? a[3] : -1, len);
+		if (ret < 0)
+			return ret;
+		len = (uint64_t)ret;
+	}
 	do {
 		want = len - done;
 		if (kind == IO_STREAM && want > BUF_STREAM_BYTES)
@@ -180,8 +210,8 @@ long io_vector_next(struct io_vector *v, struct buffers *b, bool write)
 			return -EFAULT;
 		if ((int64_t)piece.iov_len < 0)
 			return -EINVAL;
-		if (piece.iov_len > RW_MAX - v->total)
-			piece.iov_len = RW_MAX - v->total;
+		if (piece.iov_len > v->most - v->total)
+			piece.iov_len = v->most - v->total;
 		if (!add_piece(v, b, &piece, write))
 			break;
 		v->total += piece.iov_len;
@@ -196,6 +226,7 @@ void io_vector_init(struct io_vector *v, uint64_t addr, uint64_t count)
 	v->index = 0;
 	v->offset = 0;
 	v->total = 0;
+	v->most = RW_MAX;
 }
 
 struct vector_call {
@@ -221,6 +252,12 @@ static long io_vector(struct kthread *t, const long a[6],
 	if ((uint64_t)a[2] > IO_VECTOR_MAX) /* the host says what is wrong */
 		return host_call_guest(&t->pending, c->nr, args);
 	io_vector_init(&v, (uint64_t)a[1], (uint64_t)a[2]);
+	if (c->write) {
+		ret = file_room(t, a[0], c->positioned ? a[3] : -1, v.most);
+		if (ret < 0)
+			return ret;
+		v.most = (uint64_t)ret;
+	}
 	do {
 		buf_init(&b, t);
 		ret = io_vector_next(&v, &b, c->write);
@@ -276,4 +313,63 @@ long sys_pwritev2(struct kthread *t, struct ucontext *uc, const long a[6])
 	(void)uc;
 	return io_vector(t, a,
 			 &(struct vector_call){__NR_pwritev2, true, true});
+}
+
+/* ---- the size of files -------------------------------------------------- */
+
+/* A file that grows must stay within RLIMIT_FSIZE. */
+static long may_end(struct kthread *t, const struct stat *st, uint64_t end)
+{
+	if (!S_ISREG(st->st_mode) || end <= (uint64_t)st->st_size ||
+	    (int64_t)end < 0)
+		return 0;
+	return limit_file_end(t, end);
+}
+
+long sys_ftruncate(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	struct stat st;
+	long r = k_fd_reserved(t, (int)a[0]) ? -EBADF
+					     : HC2(__NR_fstat, a[0], &st);
+
+	(void)uc;
+	if (!r)
+		r = may_end(t, &st, (uint64_t)a[1]);
+	return r ? r : HC2(__NR_ftruncate, a[0], a[1]);
+}
+
+long sys_truncate(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	struct stat st;
+	struct buffers b;
+	char head[8];
+
+	(void)uc;
+	buf_init(&b, t);
+	buf_string(&b, (uint64_t)a[0], head, sizeof(head));
+	if (t->p->proc->limit_cur[1] != ~0ull) {
+		const long args[6] = {a[0], (long)&st};
+		long r = buf_call(&b, __NR_stat, args, BUF_AGAIN);
+
+		if (!r)
+			r = may_end(t, &st, (uint64_t)a[1]);
+		if (r)
+			return r;
+		buf_init(&b, t);
+		buf_string(&b, (uint64_t)a[0], head, sizeof(head));
+	}
+	return buf_call(&b, __NR_truncate, a, BUF_AGAIN);
+}
+
+long sys_fallocate(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	const long keep_size = 1;
+	struct stat st;
+	long r = k_fd_reserved(t, (int)a[0]) ? -EBADF
+					     : HC2(__NR_fstat, a[0], &st);
+
+	(void)uc;
+	if (!r && !(a[1] & keep_size) && a[2] >= 0 && a[3] > 0)
+		r = may_end(t, &st, (uint64_t)a[2] + (uint64_t)a[3]);
+	return r ? r : host_call_guest(&t->pending, __NR_fallocate, a);
 }

@@ -19,6 +19,7 @@ struct io_vector {
 	uint64_t addr, count;	/* the guest's array */
 	uint64_t index, offset; /* where the next portion begins */
 	uint64_t total;		/* bytes in all pieces before index */
+	uint64_t most;		/* ... may be, whatever the array says */
 	uint64_t n, bytes;	/* this portion */
 	struct iovec piece[IO_PIECES];
 };

@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mem.c - the memory calls: mmap, munmap, mprotect, mremap, brk, madvise,
- * mincore, msync, mlock. Results and errors are Linux's; the regions are the
- * core's. See also window.c for how files are reached.
+ * mem.c - the memory calls: mmap, munmap, mprotect, brk; remap.c has mremap,
+ * advice.c madvise and its like. Results and errors are Linux's, in the order
+ * in which Linux finds them; the regions are the core's. See also window.c
+ * for how files are reached.
  */
 #include <asm-generic/mman-common.h>
 #include <asm/stat.h>
 #include <linux/mman.h>
 
-#include "arch/host/kernel/trap.h"
-#include "os/image.h"
+#include "os/regions.h"
 
 #define MAX_LEN (1ull << 47)
-#define PROT_BITS 7u
 #define HOST_MAP_32BIT 0x40
+#define LOW_TOP (1ull << 31)
 #define FD_MODE 3
 #define HOST_F_GETFL 3
+#define MAP_TYPE_BITS 0xful
+#define MAP_SYNC_BIT 0x80000ul
+#define DOWN_GAP (256 * FW_PAGE_SIZE) /* below what grows downwards */
 
-static uint64_t page_up(uint64_t a)
-{
-	return (a + FW_PAGE_MASK) & ~FW_PAGE_MASK;
-}
+/* Flags that MAP_SHARED_VALIDATE knows. */
+#define MAP_KNOWN                                                        \
+	(MAP_TYPE_BITS | HOST_MAP_FIXED | HOST_MAP_ANONYMOUS |           \
+	 HOST_MAP_32BIT | 0x80 /* ABOVE4G */ | MAP_GROWSDOWN |           \
+	 0x800 /* DENYWRITE */ | 0x1000 /* EXECUTABLE */ | MAP_LOCKED |  \
+	 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK |       \
+	 MAP_HUGETLB | MAP_SYNC_BIT | 0x4000000 /* UNINITIALIZED */ |    \
+	 0x3full << 26)
 
 /* Linux's errno for what the core says of a change of regions. */
-static long map_errno(enum fw_status s)
+long map_errno(enum fw_status s)
 {
 	switch (s) {
 	case FW_OK:
@@ -39,11 +46,6 @@ static long map_errno(enum fw_status s)
 	default:
 		return -ENOMEM;
 	}
-}
-
-static bool range_ok(uint64_t start, uint64_t len)
-{
-	return len <= FW_USER_TOP && start <= FW_USER_TOP - len;
 }
 
 /* ---- where a mapping goes ----------------------------------------------- */
@@ -66,24 +68,37 @@ long find_place(struct kthread *t, uint64_t len)
 	return K_IS_ERR(at) ? gap_below(t, len, FW_USER_TOP) : at;
 }
 
-static bool is_free(struct kthread *t, uint64_t at, uint64_t len)
+long place_for(struct kthread *t, uint64_t len, bool low)
+{
+	return low ? gap_below(t, len, LOW_TOP) : find_place(t, len);
+}
+
+bool region_from(struct kthread *t, uint64_t at, struct fw_vad *ret)
 {
 	const struct fw_vad *v;
-	bool is;
 
 	fw_space_lock(t->p->space, t->actor);
 	v = fw_vad_at_or_above(t->p->space, at);
-	is = !v || v->start << FW_PAGE_SHIFT >= at + len;
+	if (v)
+		*ret = *v;
 	fw_space_unlock(t->p->space);
-	return is;
+	return v != NULL;
+}
+
+static bool is_free(struct kthread *t, uint64_t at, uint64_t len)
+{
+	struct fw_vad v;
+
+	return !region_from(t, at, &v) || vad_start(&v) >= at + len;
 }
 
 static long choose_place(struct kthread *t, uint64_t hint, uint64_t len,
 			 unsigned long flags)
 {
 	hint = page_up(hint);
-	if (flags & HOST_MAP_32BIT)
-		return gap_below(t, len, 1ull << 31);
+	if (flags & HOST_MAP_32BIT &&
+	    (!hint || hint + len > LOW_TOP || !is_free(t, hint, len)))
+		return place_for(t, len, true);
 	if (hint >= FW_USER_MIN && range_ok(hint, len) && is_free(t, hint, len))
 		return (long)hint;
 	return find_place(t, len);
@@ -135,8 +150,9 @@ static long file_window(struct kthread *t, long fd, uint64_t off, uint64_t len,
 }
 
 static long back_by_file(struct kthread *t, long fd, uint64_t off, uint64_t len,
-			 unsigned prot, bool shared, struct backing *b)
+			 unsigned prot, unsigned long flags, struct backing *b)
 {
+	bool shared = flags & HOST_MAP_SHARED; /* or _VALIDATE */
 	struct fw_section_key key;
 	struct stat st;
 	long w, r = HC2(__NR_fstat, fd, &st);
@@ -145,6 +161,13 @@ static long back_by_file(struct kthread *t, long fd, uint64_t off, uint64_t len,
 		return r;
 	if ((st.st_mode & 0170000) == 0020000 && st.st_rdev == 0x105)
 		return 1; /* /dev/zero */
+	if (flags & MAP_SYNC_BIT) { /* file systems know whether they do it */
+		w = HC6(__NR_mmap, 0, FW_PAGE_SIZE, FW_PROT_R,
+			flags & (MAP_TYPE_BITS | MAP_SYNC_BIT), fd, off);
+		if (K_IS_ERR(w))
+			return w;
+		window_close((uint64_t)w, FW_PAGE_SIZE);
+	}
 	w = file_window(t, fd, off, len, prot, shared);
 	if (K_IS_ERR(w))
 		return w;
@@ -184,13 +207,13 @@ static long make_backing(struct kthread *t, unsigned long flags, long fd,
 			 uint64_t off, uint64_t len, unsigned prot,
 			 struct backing *b)
 {
-	bool shared = flags & HOST_MAP_SHARED;
+	bool shared = flags & HOST_MAP_SHARED; /* or _VALIDATE */
 	long r = 1;
 
 	memset(b, 0, sizeof(*b));
-	b->max_prot = PROT_BITS;
+	b->max_prot = OS_PROT_BITS;
 	if (!(flags & HOST_MAP_ANONYMOUS))
-		r = back_by_file(t, fd, off, len, prot, shared, b);
+		r = back_by_file(t, fd, off, len, prot, flags, b);
 	return r == 1 ? back_by_nothing(t, len, shared, b) : r;
 }
 
@@ -219,32 +242,91 @@ static long map_backing(struct kthread *t, uint64_t at, uint64_t len,
 	return map_errno(fw_map(t->p->mm, t->actor, t->p->space, &rq));
 }
 
-static uint32_t vad_flags_of(unsigned long flags)
+uint32_t locked_future(const struct kthread *t)
 {
-	return (flags & MAP_NORESERVE ? FW_VADF_NORESERVE : 0) |
-	       (flags & MAP_LOCKED ? FW_VADF_LOCKED : 0);
+	return t->p->lock_future & OS_LOCKED_BITS;
 }
 
-static long mmap_check(uint64_t addr, uint64_t len, unsigned long flags,
-		       uint64_t off)
+static uint32_t vad_flags_of(const struct kthread *t, unsigned long flags)
 {
-	unsigned long type = flags & 0xf;
+	return (flags & MAP_NORESERVE ? FW_VADF_NORESERVE : 0) |
+	       (flags & MAP_LOCKED ? FW_VADF_LOCKED : 0) |
+	       (flags & MAP_GROWSDOWN ? OS_VADF_GROWSDOWN : 0) |
+	       locked_future(t);
+}
 
-	if (type < 1 || type > 3)
-		return -EINVAL;
-	if (!len || off & FW_PAGE_MASK)
-		return -EINVAL;
-	if (len > MAX_LEN || page_up(len) > FW_USER_TOP)
+/* The place, as far as it is given. */
+static long check_place(struct kthread *t, uint64_t addr, uint64_t len,
+			unsigned long flags)
+{
+	if (page_up(len) > FW_USER_TOP || !page_up(len))
 		return -ENOMEM;
-	if (off + page_up(len) < off)
-		return -EOVERFLOW;
 	if (!(flags & (HOST_MAP_FIXED | HOST_MAP_FIXED_NOREPLACE)))
 		return 0;
-	if (addr & FW_PAGE_MASK)
-		return -EINVAL;
 	if (!range_ok(addr, page_up(len)))
 		return -ENOMEM;
-	return addr < FW_USER_MIN ? -EPERM : 0;
+	if (addr & FW_PAGE_MASK)
+		return -EINVAL;
+	if (addr < FW_USER_MIN)
+		return -EPERM;
+	return flags & HOST_MAP_FIXED_NOREPLACE &&
+			       !is_free(t, addr, page_up(len))
+		       ? -EEXIST
+		       : 0;
+}
+
+static long check_locks(struct kthread *t, uint64_t len, unsigned long flags)
+{
+	if (flags & MAP_LOCKED && !limit_now(t, LIMIT_MEMLOCK) &&
+	    !capable(CAP_IPC_LOCK))
+		return -EPERM;
+	return flags & MAP_LOCKED || locked_future(t) ? lock_allows(t, len)
+						      : 0;
+}
+
+static long check_type(unsigned long flags)
+{
+	unsigned long type = flags & MAP_TYPE_BITS;
+
+	if (flags & HOST_MAP_ANONYMOUS && type != HOST_MAP_SHARED &&
+	    type != HOST_MAP_PRIVATE)
+		return -EINVAL;
+	if (type < HOST_MAP_SHARED || type > MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (type == MAP_SHARED_VALIDATE && flags & ~MAP_KNOWN)
+		return -EOPNOTSUPP;
+	if (flags & MAP_GROWSDOWN &&
+	    (!(flags & HOST_MAP_ANONYMOUS) || type == HOST_MAP_SHARED))
+		return -EINVAL;
+	return 0;
+}
+
+/* What Linux finds before it looks at the file. */
+static long mmap_check(struct kthread *t, const long a[6])
+{
+	unsigned long flags = (unsigned long)a[3];
+	uint64_t len = (uint64_t)a[1];
+	long r;
+
+	if (a[5] & (long)FW_PAGE_MASK)
+		return -EINVAL;
+	if (!(flags & HOST_MAP_ANONYMOUS)) {
+		r = k_fd_reserved(t, (int)a[4])
+			    ? -EBADF
+			    : HC2(__NR_fcntl, (int)a[4], HOST_F_GETFL);
+		if (r < 0)
+			return r;
+		if (flags & MAP_HUGETLB)
+			return -EINVAL;
+	} else if (flags & MAP_HUGETLB) {
+		return len ? -ENOMEM : -EINVAL; /* none are kept for us */
+	}
+	if (!len)
+		return -EINVAL;
+	r = check_place(t, (uint64_t)a[0], len, flags);
+	if (!r)
+		r = check_locks(t, page_up(len), flags);
+	return r ? r : check_type(flags);
 }
 
 /* Places and maps; another thread may take a chosen place first: again. */
@@ -262,8 +344,8 @@ static long place_and_map(struct kthread *t, uint64_t addr, uint64_t len,
 
 		if (K_IS_ERR(at))
 			return at;
-		r = map_backing(t, (uint64_t)at, len, prot, vad_flags_of(flags),
-				replace, b);
+		r = map_backing(t, (uint64_t)at, len, prot,
+				vad_flags_of(t, flags), replace, b);
 		if (r == 0)
 			return at;
 		if (fixed || r != -EEXIST)
@@ -271,27 +353,54 @@ static long place_and_map(struct kthread *t, uint64_t addr, uint64_t len,
 	}
 }
 
+static bool is_data(unsigned prot, unsigned long flags)
+{
+	return (flags & MAP_TYPE_BITS) == HOST_MAP_PRIVATE &&
+	       prot & FW_PROT_W && !(flags & MAP_GROWSDOWN);
+}
+
 long sys_mmap(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint64_t len = page_up((uint64_t)a[1]);
-	unsigned prot = (unsigned)a[2] & PROT_BITS;
+	unsigned prot = (unsigned)a[2] & OS_PROT_BITS;
 	unsigned long flags = (unsigned long)a[3];
+	uint32_t future = locked_future(t);
 	struct backing b;
-	long r = mmap_check((uint64_t)a[0], (uint64_t)a[1], flags,
-			    flags & HOST_MAP_ANONYMOUS ? 0 : (uint64_t)a[5]);
+	long r = mmap_check(t, a);
 
 	(void)uc;
-	if (!r && !limit_allows(t, len))
+	if (!r && !limits_allow(t, len, is_data(prot, flags)))
 		r = -ENOMEM;
 	if (!r)
-		r = make_backing(t, flags, a[4], (uint64_t)a[5], len, prot, &b);
+		r = make_backing(t, flags, (int)a[4], (uint64_t)a[5], len, prot,
+				 &b);
 	if (r)
 		return r;
 	r = place_and_map(t, (uint64_t)a[0], len, prot, flags, &b);
 	drop_backing(t, &b, len, !K_IS_ERR(r));
-	if (!K_IS_ERR(r) && flags & (MAP_POPULATE | MAP_LOCKED) && prot)
-		populate(t, (uint64_t)r, len, prot & FW_PROT_W);
+	if (K_IS_ERR(r) || !prot)
+		return r;
+	if (flags & MAP_LOCKED ||
+	    (future & FW_VADF_LOCKED && !(future & OS_VADF_ONFAULT)) ||
+	    (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+		populate(t, (uint64_t)r, len, prot & FW_PROT_W && b.kind !=
+							FW_VAD_SECTION);
 	return r;
+}
+
+long map_like(struct kthread *t, const struct fw_vad *v, uint64_t at,
+	      uint64_t len, uint32_t flags, bool replace)
+{
+	struct fw_map_request rq = {
+		.start = at,	      .len = len,
+		.kind = v->kind,      .prot = v->prot,
+		.max_prot = v->max_prot,
+		.replace = replace,   .flags = flags,
+		.section = v->section, .page = v->page,
+		.cookie = v->cookie,  .tag = v->tag,
+	};
+
+	return map_errno(fw_map(t->p->mm, t->actor, t->p->space, &rq));
 }
 
 long map_file_at(struct kthread *t, uint64_t at, uint64_t len, unsigned prot,
@@ -310,29 +419,98 @@ long map_file_at(struct kthread *t, uint64_t at, uint64_t len, unsigned prot,
 long map_anon_at(struct kthread *t, uint64_t at, uint64_t len, unsigned prot,
 		 uint32_t flags)
 {
-	struct backing b = { .kind = FW_VAD_PRIVATE, .max_prot = PROT_BITS };
+	struct backing b = { .kind = FW_VAD_PRIVATE, .max_prot = OS_PROT_BITS };
 
 	return map_backing(t, at, len, prot, flags, true, &b);
 }
 
-void populate(struct kthread *t, uint64_t start, uint64_t len, bool write)
+/* Of a host view, only the host knows where its file ends. */
+static bool host_populates(uint64_t start, uint64_t len, bool write)
 {
-	while (len) {
+	long r = HC3(__NR_madvise, start, len, write ? 23 : 22);
+	char byte;
+
+	if (r != -EINVAL)
+		return r != -EFAULT;
+	/* An old host, or what may only be executed. */
+	for (uint64_t at = start; at < start + len; at += FW_PAGE_SIZE)
+		if (copy_fixup(&byte, (void *)at, 1))
+			return false;
+	return true;
+}
+
+long populate_all(struct kthread *t, uint64_t start, uint64_t len, bool write)
+{
+	uint64_t end = start + len;
+
+	while (start < end) {
 		struct fw_range r = {
-			start, len < 0x40000 ? len : 0x40000,
+			start, end - start < 0x40000 ? end - start : 0x40000,
 			write ? FW_ACC_WRITE : FW_ACC_READ, 0
 		};
-		unsigned ok;
+		struct fw_vad v;
 		uint64_t bytes;
+		unsigned ok;
+		long bad;
 
-		if (user_announce(t, &r, 1, &ok, &bytes)) {
-			user_withdraw(t);
-			return;
-		}
+		bad = user_announce(t, &r, 1, &ok, &bytes);
+		if (!bad && region_from(t, start, &v) &&
+		    v.kind == FW_VAD_HOST)
+			bad = !host_populates(start, r.len, write);
 		user_withdraw(t);
+		if (bad && region_from(t, start, &v) && vad_start(&v) > start)
+			return -ENOMEM;
+		if (bad)
+			return -EFAULT;
 		start += r.len;
-		len -= r.len;
 	}
+	return 0;
+}
+
+void populate(struct kthread *t, uint64_t start, uint64_t len, bool write)
+{
+	populate_all(t, start, len, write);
+}
+
+/* ---- growing downwards -------------------------------------------------- */
+
+/* What lies below leaves a gap, unless nobody can touch it. */
+static bool may_come_near(const struct kthread *t, uint64_t at, uint64_t top)
+{
+	uint64_t low = at > DOWN_GAP ? at - DOWN_GAP : 0;
+	const struct fw_vad *v = fw_vad_at_or_above(t->p->space, low);
+
+	for (; v && vad_start(v) < top;
+	     v = fw_vad_next((struct fw_vad *)(uintptr_t)v))
+		if (vad_end(v) > low && v->prot &&
+		    !(v->flags & OS_VADF_GROWSDOWN))
+			return false;
+	return true;
+}
+
+bool os_grow_down(struct kthread *t, uint64_t addr)
+{
+	uint64_t at = addr & ~FW_PAGE_MASK;
+	const struct fw_vad *v;
+	struct fw_vad copy = { .flags = 0 };
+	uint64_t more;
+
+	if (at < FW_USER_MIN)
+		return false;
+	fw_space_lock(t->p->space, t->actor);
+	v = fw_vad_at_or_above(t->p->space, at);
+	if (v && v->flags & OS_VADF_GROWSDOWN && vad_start(v) > at &&
+	    may_come_near(t, at, vad_start(v)))
+		copy = *v;
+	fw_space_unlock(t->p->space);
+	if (!(copy.flags & OS_VADF_GROWSDOWN))
+		return false;
+	more = vad_start(&copy) - at;
+	if (vad_end(&copy) - at > limit_now(t, LIMIT_STACK) ||
+	    !limits_allow(t, more, false) ||
+	    (copy.flags & FW_VADF_LOCKED && lock_allows(t, more)))
+		return false;
+	return map_like(t, &copy, at, more, copy.flags, false) == 0;
 }
 
 /* ---- munmap, mprotect --------------------------------------------------- */
@@ -348,21 +526,74 @@ long sys_munmap(struct kthread *t, struct ucontext *uc, const long a[6])
 		fw_unmap(t->p->mm, t->actor, t->p->space, start, len));
 }
 
+/* Whether what becomes data is more than may be. */
+static bool data_allows(struct kthread *t, uint64_t start, uint64_t end)
+{
+	uint64_t more = 0;
+	struct fw_vad v;
+
+	if (limit_now(t, LIMIT_DATA) == ~0ull)
+		return true;
+	for (uint64_t at = start; at < end && region_from(t, at, &v);
+	     at = vad_end(&v)) {
+		uint64_t from = vad_start(&v) > at ? vad_start(&v) : at;
+		uint64_t to = vad_end(&v) < end ? vad_end(&v) : end;
+
+		if (vad_start(&v) >= end)
+			break;
+		if (!(v.prot & FW_PROT_W) && !vad_shared(&v))
+			more += to - from;
+	}
+	return !more || limits_allow(t, more, true);
+}
+
+/* PROT_GROWSDOWN: from the start of what grows downwards. */
+static long start_of_down(struct kthread *t, uint64_t *start, uint64_t end)
+{
+	struct fw_vad v;
+
+	if (!region_from(t, *start, &v) || vad_start(&v) >= end)
+		return -ENOMEM;
+	if (!(v.flags & (OS_VADF_GROWSDOWN | FW_VADF_STACK)))
+		return -EINVAL;
+	*start = vad_start(&v);
+	return 0;
+}
+
 long sys_mprotect(struct kthread *t, struct ucontext *uc, const long a[6])
 {
-	uint64_t start = (uint64_t)a[0], len = page_up((uint64_t)a[1]);
+	const unsigned long grows = PROT_GROWSDOWN | PROT_GROWSUP;
+	uint64_t start = (uint64_t)a[0], end;
 	unsigned long prot = (unsigned long)a[2];
+	struct fw_vad v;
+	long r = 0;
 
 	(void)uc;
-	if (start & FW_PAGE_MASK ||
-	    prot & ~(PROT_BITS | PROT_SEM | PROT_GROWSDOWN | PROT_GROWSUP))
+	if (start & FW_PAGE_MASK || (prot & grows) == grows)
 		return -EINVAL;
-	if (!len)
+	if (!a[1])
 		return 0;
-	if (!range_ok(start, len))
+	end = start + page_up((uint64_t)a[1]);
+	if (end <= start)
 		return -ENOMEM;
-	return map_errno(fw_protect(t->p->mm, t->actor, t->p->space, start, len,
-				    (unsigned)prot & PROT_BITS));
+	if (prot & ~(OS_PROT_BITS | PROT_SEM | grows))
+		return -EINVAL;
+	if (!region_from(t, start, &v))
+		return -ENOMEM;
+	if (prot & PROT_GROWSDOWN)
+		r = start_of_down(t, &start, end);
+	else if (vad_start(&v) > start)
+		r = -ENOMEM;
+	else if (prot & PROT_GROWSUP)
+		r = -EINVAL;
+	if (!r && end > FW_USER_TOP)
+		r = -ENOMEM;
+	prot &= OS_PROT_BITS;
+	if (!r && prot & FW_PROT_W && !data_allows(t, start, end))
+		r = -ENOMEM;
+	return r ? r
+		 : map_errno(fw_protect(t->p->mm, t->actor, t->p->space, start,
+					end - start, (unsigned)prot));
 }
 
 /* ---- brk ---------------------------------------------------------------- */
@@ -371,12 +602,23 @@ static long brk_grow(struct kthread *t, uint64_t from, uint64_t to)
 {
 	struct kproc *p = t->p;
 
-	if (from > page_up(p->brk_start) &&
+	if (!p->lock_future && from > page_up(p->brk_start) &&
 	    fw_extend(p->mm, t->actor, p->space, from, to - from) == FW_OK)
 		return 0;
-	return map_backing(t, from, to - from, FW_PROT_R | FW_PROT_W, 0, false,
+	return map_backing(t, from, to - from, FW_PROT_R | FW_PROT_W,
+			   locked_future(t), false,
 			   &(struct backing){ .kind = FW_VAD_PRIVATE,
-					      .max_prot = PROT_BITS });
+					      .max_prot = OS_PROT_BITS });
+}
+
+static bool brk_allows(struct kthread *t, uint64_t old, uint64_t new)
+{
+	uint64_t data = limit_now(t, LIMIT_DATA);
+
+	return new - page_up(t->p->brk_start) <= data &&
+	       limits_allow(t, new - old, true) &&
+	       (!locked_future(t) || !lock_allows(t, new - old)) &&
+	       is_free(t, old, new - old + FW_PAGE_SIZE);
 }
 
 long sys_brk(struct kthread *t, struct ucontext *uc, const long a[6])
@@ -386,164 +628,14 @@ long sys_brk(struct kthread *t, struct ucontext *uc, const long a[6])
 	uint64_t old = page_up(p->brk_end), new = page_up(want);
 
 	(void)uc;
-	if (want < p->brk_start || new > FW_USER_TOP || new < want)
+	if (want < p->brk_start || new >= FW_USER_TOP || new < want)
 		return (long)p->brk_end;
-	if (new > old &&
-	    (!limit_allows(t, new - old) || brk_grow(t, old, new)))
+	if (new > old && (!brk_allows(t, old, new) || brk_grow(t, old, new)))
 		return (long)p->brk_end;
 	if (new < old)
 		fw_unmap(p->mm, t->actor, p->space, new, old - new);
 	p->brk_end = p->proc->image.brk = want;
+	if (new > old && locked_future(t) == FW_VADF_LOCKED)
+		populate(t, old, new - old, true);
 	return (long)want;
-}
-
-/* ---- mremap ------------------------------------------------------------- */
-
-#define MREMAP_BITS 7ul
-
-/* The region that holds all of [start, start + len), copied; false if none. */
-static bool one_region(struct kthread *t, uint64_t start, uint64_t len,
-		       struct fw_vad *ret)
-{
-	const struct fw_vad *v;
-	bool is;
-
-	fw_space_lock(t->p->space, t->actor);
-	v = fw_vad_at_or_above(t->p->space, start);
-	is = v && v->start << FW_PAGE_SHIFT <= start &&
-	     v->end << FW_PAGE_SHIFT >= start + len;
-	if (is)
-		*ret = *v;
-	fw_space_unlock(t->p->space);
-	return is;
-}
-
-/*
- * A view that grows needs a longer window. It can only grow where it is: its
- * address is in the region's cookie.
- */
-static long grow_window(const struct fw_vad *v, uint64_t more)
-{
-	uint64_t pages = v->end - v->start;
-	uint64_t at = v->cookie + (v->page << FW_PAGE_SHIFT);
-	long r;
-
-	if (v->kind != FW_VAD_HOST && v->kind != FW_VAD_PRIVATE_VIEW)
-		return 0;
-	r = HC4(__NR_mremap, at, pages << FW_PAGE_SHIFT,
-		(pages << FW_PAGE_SHIFT) + more, 0);
-	return K_IS_ERR(r) ? -ENOMEM : 0;
-}
-
-static long grow_at(struct kthread *t, uint64_t start, uint64_t old,
-		    uint64_t more)
-{
-	struct fw_vad v;
-	long r;
-
-	if (!one_region(t, start, old, &v))
-		return -EFAULT;
-	if (v.end << FW_PAGE_SHIFT != start + old)
-		return -EEXIST;
-	r = grow_window(&v, more);
-	if (r)
-		return r;
-	if (v.kind == FW_VAD_SECTION &&
-	    fw_section_pages(v.section) <
-		    v.page + (v.end - v.start) + (more >> FW_PAGE_SHIFT))
-		fw_section_resize(t->p->mm, t->actor, v.section,
-				  v.page + (v.end - v.start) +
-					  (more >> FW_PAGE_SHIFT));
-	return map_errno(fw_extend(t->p->mm, t->actor, t->p->space, start + old,
-				   more));
-}
-
-/* Moves [from, from + len) to `to` (free) and lets it grow there. */
-static long move_to(struct kthread *t, uint64_t from, uint64_t len, uint64_t to,
-		    uint64_t new_len)
-{
-	enum fw_status s =
-		fw_move(t->p->mm, t->actor, t->p->space, from, len, to);
-
-	if (s == FW_E_FAULT)
-		return -EFAULT;
-	if (s != FW_OK)
-		return map_errno(s);
-	if (new_len > len) {
-		long r = grow_at(t, to, len, new_len - len);
-
-		if (r) { /* back again: nothing is lost */
-			fw_move(t->p->mm, t->actor, t->p->space, to, len, from);
-			return r;
-		}
-	}
-	return (long)to;
-}
-
-static long mremap_fixed(struct kthread *t, uint64_t old, uint64_t old_len,
-			 uint64_t new_len, uint64_t to)
-{
-	long r;
-
-	if (to & FW_PAGE_MASK || !range_ok(to, new_len) || to < FW_USER_MIN)
-		return -EINVAL;
-	if (to < old + old_len && old < to + new_len)
-		return -EINVAL;
-	r = map_errno(
-		fw_unmap(t->p->mm, t->actor, t->p->space, to, new_len));
-	if (!r && new_len < old_len) {
-		r = map_errno(fw_unmap(t->p->mm, t->actor, t->p->space,
-				       old + new_len, old_len - new_len));
-		old_len = new_len;
-	}
-	return r ? r : move_to(t, old, old_len, to, new_len);
-}
-
-static long mremap_move(struct kthread *t, uint64_t old, uint64_t old_len,
-			uint64_t new_len)
-{
-	long r;
-
-	do {
-		long at = find_place(t, new_len);
-
-		if (K_IS_ERR(at))
-			return at;
-		r = move_to(t, old, old_len, (uint64_t)at, new_len);
-	} while (r == -EEXIST);
-	return r;
-}
-
-long sys_mremap(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	uint64_t old = (uint64_t)a[0], old_len = page_up((uint64_t)a[1]);
-	uint64_t new_len = page_up((uint64_t)a[2]);
-	unsigned long flags = (unsigned long)a[3];
-	struct fw_vad v;
-	long r;
-
-	(void)uc;
-	if (flags & ~MREMAP_BITS || old & FW_PAGE_MASK || !new_len ||
-	    !old_len || (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE)) ||
-	    flags & MREMAP_DONTUNMAP || !range_ok(old, old_len))
-		return -EINVAL;
-	if (!one_region(t, old, old_len, &v))
-		return -EFAULT;
-	if (flags & MREMAP_FIXED)
-		return mremap_fixed(t, old, old_len, new_len, (uint64_t)a[4]);
-	if (new_len == old_len)
-		return (long)old;
-	if (new_len < old_len) {
-		r = map_errno(fw_unmap(t->p->mm, t->actor, t->p->space,
-				       old + new_len, old_len - new_len));
-		return r ? r : (long)old;
-	}
-	if (!limit_allows(t, new_len - old_len))
-		return -ENOMEM;
-	if (range_ok(old, new_len) &&
-	    grow_at(t, old, old_len, new_len - old_len) == 0)
-		return (long)old;
-	if (!(flags & MREMAP_MAYMOVE))
-		return -ENOMEM;
-	return mremap_move(t, old, old_len, new_len);
 }

@@ -22,10 +22,11 @@
 typedef long os_call_fn(struct kthread *t, struct ucontext *uc,
 			const long a[6]);
 
-/* mem.c */
-os_call_fn sys_mmap, sys_munmap, sys_mprotect, sys_mremap, sys_brk;
-os_call_fn sys_madvise, sys_mincore, sys_msync, sys_mlock, sys_mlock2;
-os_call_fn sys_munlock, sys_mlockall, sys_munlockall;
+/* mem.c, remap.c, advice.c, locked.c; regions.h is theirs */
+os_call_fn sys_mmap, sys_munmap, sys_mprotect, sys_brk;
+os_call_fn sys_mremap, sys_remap_file_pages;
+os_call_fn sys_madvise, sys_mincore, sys_msync;
+os_call_fn sys_mlock, sys_mlock2, sys_munlock, sys_mlockall, sys_munlockall;
 
 /* fork.c, exec.c, thread.c */
 os_call_fn sys_fork, sys_vfork, sys_clone, sys_clone3;
@@ -37,6 +38,7 @@ os_call_fn sys_set_robust_list, sys_get_robust_list, sys_arch_prctl;
 os_call_fn sys_read, sys_write, sys_pread64, sys_pwrite64;
 os_call_fn sys_readv, sys_writev, sys_preadv, sys_pwritev;
 os_call_fn sys_preadv2, sys_pwritev2, sys_getrandom;
+os_call_fn sys_ftruncate, sys_truncate, sys_fallocate;
 
 /* socket.c */
 os_call_fn sys_sendto, sys_sendmsg, sys_recvmsg, sys_sendmmsg, sys_recvmmsg;
@@ -47,7 +49,11 @@ os_call_fn sys_ppoll, sys_select, sys_pselect6;
 os_call_fn sys_epoll_pwait, sys_epoll_pwait2;
 
 /* ioctl.c, prctl.c */
-os_call_fn sys_ioctl, sys_fcntl, sys_prctl, sys_semctl, sys_shmctl, sys_msgctl;
+os_call_fn sys_ioctl, sys_fcntl, sys_prctl, sys_semctl, sys_msgctl;
+
+/* shm.c, vmcopy.c */
+os_call_fn sys_shmat, sys_shmdt, sys_shmctl;
+os_call_fn sys_process_vm_readv, sys_process_vm_writev;
 
 /* view_names.c, view_calls.c */
 os_call_fn sys_open, sys_openat, sys_openat2, sys_readlink, sys_readlinkat;
@@ -55,16 +61,20 @@ os_call_fn sys_getdents, sys_getdents64, sys_sysinfo;
 
 /* misc.c */
 os_call_fn sys_close, sys_dup2, sys_dup3, sys_close_range;
-os_call_fn sys_prlimit64, sys_setrlimit, sys_getrlimit;
 
+/* limits.c */
+os_call_fn sys_prlimit64, sys_setrlimit, sys_getrlimit;
 /* A limit as the guest has it. */
 long limit_read(struct kthread *t, uint32_t which, uint64_t *ret_cur,
 		uint64_t *ret_max);
-/* False when `more` bytes of address space would exceed RLIMIT_AS. */
-bool limit_allows(struct kthread *t, uint64_t more);
-/* Limits survive exec: noted by the old image, taken over by the new one. */
-void limits_leave(const struct kproc *p);
-void limits_join(struct kproc *p);
+/* The limits of the first program: those that the front end found. */
+void limits_first(struct kthread *t);
+/* exec: for a moment there may be as many descriptors as the host allows. */
+void limit_files_lift(struct kthread *t);
+void limit_files_settle(struct kthread *t);
+/* -EFBIG and SIGXFSZ for a file that would become longer than RLIMIT_FSIZE
+ * permits, else 0. */
+long limit_file_end(struct kthread *t, uint64_t end);
 
 /* futex.c */
 os_call_fn sys_futex;

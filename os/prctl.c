@@ -152,24 +152,6 @@ long sys_semctl(struct kthread *t, struct ucontext *uc, const long a[6])
 	return buf_call(&b, __NR_semctl, a, BUF_AGAIN);
 }
 
-long sys_shmctl(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	uint32_t access = FW_ACC_WRITE;
-	uint64_t len = sizeof(struct shmid64_ds);
-	struct buffers b;
-
-	(void)uc;
-	if ((int)a[1] == IPC_SET)
-		access = FW_ACC_READ;
-	else if ((int)a[1] == IPC_INFO)
-		len = sizeof(struct shminfo64);
-	else if ((int)a[1] == SHM_INFO)
-		len = sizeof(struct shm_info);
-	buf_init(&b, t);
-	buf_add(&b, (uint64_t)a[2], len, access);
-	return buf_call(&b, __NR_shmctl, a, BUF_AGAIN);
-}
-
 long sys_msgctl(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint32_t access = (int)a[1] == IPC_SET ? FW_ACC_READ : FW_ACC_WRITE;

@@ -75,6 +75,7 @@ static void map_ram(struct kproc *p)
 	if (K_IS_ERR(r))
 		give_up("the host does not map the RAM");
 	HC3(__NR_madvise, FW_RAM_BASE, boot.ram_bytes, 16 /* DONTDUMP */);
+	p->ram_bytes = boot.ram_bytes;
 	p->mm = (struct fw_mm *)FW_RAM_BASE;
 	p->run = fw_mm_port_area(p->mm);
 	if (p->run->magic != FW_RUN_MAGIC)
@@ -232,8 +233,10 @@ static bool join(struct kthread *t, uint64_t *ret_mask)
 	is_first = proc->state != FW_PROC_EXECS;
 	if (is_first)
 		proc->exec_mask = *ret_mask;
+	if (is_first)
+		limits_first(t);
 	else
-		limits_join(t->p);
+		limit_files_settle(t);
 	*ret_mask = proc->exec_mask;
 	return is_first;
 }

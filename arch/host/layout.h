@@ -91,6 +91,20 @@ enum fw_run_state {
 	FW_RUN_ENDING, /* no new processes; all guests are being ended */
 };
 
+/* One page's bytes on their way between two guests: see os/vmcopy.c. */
+struct fw_copy {
+	struct fw_lock lock;	/* held by who asks */
+	uint32_t state;		/* futex; enum fw_copy_state */
+	uint32_t agent;		/* pid of who was asked */
+	uint64_t serial;	/* of the process that owns the space */
+	uint64_t addr;
+	uint32_t len;
+	uint32_t write;
+	int32_t result;		/* 0 or -errno */
+	uint8_t data[4096];
+};
+enum fw_copy_state { FW_COPY_FREE, FW_COPY_ASKED, FW_COPY_DONE };
+
 /*
  * The run: in the port area of the RAM (fw_mm_port_area). Written by the
  * front end before the first guest starts; afterwards only as said.
@@ -132,8 +146,11 @@ struct fw_run {
 	/* File systems on which somebody has opened a file that is ours to
 	 * answer (os/procview.c); 0 ends them. Atomic. */
 	uint64_t view_dev[4];
+	/* Resource limits of whoever started the run, by RLIMIT_ number. */
+	uint64_t limit_cur[16], limit_max[16];
 	struct fw_proc *procs;	/* list; guarded by procs_lock */
 	struct fw_lock procs_lock;
+	struct fw_copy copy;
 	char message[256];	/* text of the failure or Oops */
 	char program[256];	/* path of the first program */
 };
@@ -196,8 +213,9 @@ struct fw_proc {
 	char exec_name[256];	/* AT_EXECFN */
 	uint64_t exec_mask;	/* guest's signal mask, survives exec */
 	uint64_t exec_ignored;	/* signals that are ignored, survive exec */
-	uint32_t exec_limits;	/* resource limits that are ours (os/misc.c) */
-	uint64_t exec_limit_cur[16], exec_limit_max[16];
+	/* Resource limits, by RLIMIT_ number, as far as os/limits.c keeps them
+	 * here instead of at the host. */
+	uint64_t limit_cur[16], limit_max[16];
 	struct fw_proc_image image;
 };
 enum fw_proc_state { FW_PROC_NEW, FW_PROC_RUNS, FW_PROC_EXECS, FW_PROC_DEAD };

@@ -433,6 +433,15 @@ enum fw_status fw_discard(struct fw_mm *mm, struct fw_actor *actor,
 enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
 			    struct fw_space *space, fw_addr start, uint64_t len,
 			    uint32_t set, uint32_t clear);
+/* Another cookie for the region that is exactly this range; FW_E_NOENT when
+ * there is none. Its neighbours are not joined with it. */
+enum fw_status fw_set_cookie(struct fw_mm *mm, struct fw_actor *actor,
+			     struct fw_space *space, fw_addr start,
+			     uint64_t len, uint64_t cookie);
+/* The range leaves the working set (pages that are announced excepted): its
+ * pages are the next to be written and given up. */
+enum fw_status fw_evict(struct fw_mm *mm, struct fw_actor *actor,
+			struct fw_space *space, fw_addr start, uint64_t len);
 /*
  * The priority of the pages that faults bring into the range from now on: 0
  * to 7 (7: given up last), or FW_PRIO_NONE. What counts is that of the
@@ -491,7 +500,7 @@ void fw_section_ref(struct fw_mm *mm, struct fw_actor *actor,
 /* The last reference frees its pages and slots. */
 void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
 		      struct fw_section *section);
-/* Anonymous sections: a new size. Shrinking frees nothing that is mapped. */
+/* A new size. Shrinking frees nothing that is mapped; files' only grow. */
 enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
 				 struct fw_section *section, uint64_t pages);
 uint64_t fw_section_pages(const struct fw_section *section);

@@ -30,9 +30,10 @@ struct request {
 
 static int any_extra(void)
 {
-	static const int extra[] = {MAP_NORESERVE, MAP_POPULATE,    MAP_LOCKED,
-				    MAP_STACK,	   MAP_NONBLOCK,    MAP_POPULATE,
-				    MAP_DENYWRITE, MAP_EXECUTABLE};
+	static const int extra[] = {
+		MAP_NORESERVE, MAP_POPULATE, MAP_LOCKED,    MAP_STACK,
+		MAP_NONBLOCK,  MAP_POPULATE, MAP_DENYWRITE, MAP_EXECUTABLE,
+	};
 	int flags = 0;
 
 	while (one_in(3))
@@ -172,9 +173,12 @@ static const struct {
 void op_map_wrong(void)
 {
 	unsigned i = (unsigned)below(sizeof(wrong) / sizeof(wrong[0]));
-	long r = syscall(SYS_mmap, wrong[i].start, wrong[i].len, wrong[i].prot,
-			 wrong[i].flags, wrong[i].file, wrong[i].offset);
+	long r;
 
+	if (wrong[i].flags == 0x32 && !wrong[i].start && privileged)
+		return; /* page 0 is for those who may: not here */
+	r = syscall(SYS_mmap, wrong[i].start, wrong[i].len, wrong[i].prot,
+		    wrong[i].flags, wrong[i].file, wrong[i].offset);
 	say(" %s", wrong[i].name);
 	say_addr((void *)r);
 	if (r != -1)
@@ -261,6 +265,15 @@ static void remapped(struct range r, long new_n, char *to, int flags)
 	model_map((struct range){page, new_n}, p.kind, p.prot, p.file);
 }
 
+static bool any_of(struct range r, enum kind kind)
+{
+	bool any = false;
+
+	for (long i = r.start; i <= r.start + r.n && i < PAGES; i++)
+		any |= model[i].kind == kind;
+	return any;
+}
+
 void op_remap(void)
 {
 	struct range r = one_in(8) ? any_range() : alike_range(), old = r;
@@ -275,6 +288,8 @@ void op_remap(void)
 		flags |= MREMAP_FIXED;
 	if (one_in(6))
 		flags |= MREMAP_DONTUNMAP, new_n = one_in(4) ? new_n : r.n;
+	if (any_of(r, K_FILE))
+		flags &= ~MREMAP_DONTUNMAP; /* suites/differential */
 	if (one_in(10))
 		old.n = 0;
 	if (one_in(10) && parted(r))

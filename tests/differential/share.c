@@ -132,10 +132,9 @@ static void say_segment(int id)
 
 	say_result(r);
 	if (r == 0)
-		say(" size %ld mode %o attached %lu %d %d",
+		say(" size %ld mode %o attached %lu %d",
 		    (long)d.shm_segsz, d.shm_perm.mode,
-		    (unsigned long)d.shm_nattch, d.shm_cpid == getpid(),
-		    d.shm_lpid == getpid());
+		    (unsigned long)d.shm_nattch, d.shm_cpid == getpid());
 }
 
 static void shm_attach(unsigned i)

@@ -47,7 +47,8 @@ static bool system_gone(void)
 
 /*
  * The agent's descriptors: the life pipe, opened anew (so that the owner of
- * its SIGIO is this process alone), as number 0; nothing else.
+ * its SIGIO is this process alone), as number 0; the RAM and the page files,
+ * since it may have to bring in pages (copy_serve); nothing else.
  */
 static void agent_descriptors(struct kthread *t)
 {
@@ -56,8 +57,11 @@ static void agent_descriptors(struct kthread *t)
 	char *end = path + 14, *from;
 	long fd;
 
-	HC3(__NR_close_range, 0, life - 1, 0);
-	HC3(__NR_close_range, life + 1, ~0u, 0);
+	HC3(__NR_close_range, 0, run_fd(t->p->run, FW_FD_RAM) - 1, 0);
+	HC1(__NR_close, run_fd(t->p->run, FW_FD_KERNEL));
+	HC1(__NR_close, run_fd(t->p->run, FW_FD_EXE));
+	HC3(__NR_close_range,
+	    run_fd(t->p->run, FW_FD_STORE + t->p->run->n_stores), ~0u, 0);
 	for (long n = life; n; n /= 10)
 		end++;
 	from = end;
@@ -226,6 +230,7 @@ static void agent_main(void *arg)
 			agent_trim(t, sp);
 			continue;
 		}
+		copy_serve(t);
 		if (t->pending || !guest_lives(sp))
 			agent_check(t, sp);
 		host_call_guest(&t->pending, __NR_futex, args);

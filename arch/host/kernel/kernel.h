@@ -72,10 +72,9 @@ struct kproc {
 	uint64_t next_stack;	/* where the next kernel stack is tried */
 	uint64_t rlim_stack;	/* bytes the main stack may grow to */
 	struct kthread *agent;	/* its stack lies in this space */
-	/* Limits that are ours and not the host's (os/misc.c), by RLIMIT_
-	 * number: those in limits_set have been set by the guest. */
-	uint32_t limits_set;
-	uint64_t limit_cur[16], limit_max[16];
+	uint64_t ram_bytes;	/* of the run */
+	uint64_t stack_limit;	/* when it is less now than rlim_stack */
+	uint32_t lock_future;	/* mlockall: OS_LOCKED_BITS of new regions */
 };
 
 /* One thread: at the top of its kernel stack, fs_base while in here. */
@@ -203,6 +202,13 @@ int memcmp(const void *a, const void *b, size_t n);
  * changed altogether (rt_sigreturn, clone's child, exec does not return).
  */
 void os_syscall(struct kthread *t, struct ucontext *uc);
+
+/* The agent's part of process_vm_readv and _writev, if it is asked. */
+void copy_serve(struct kthread *t);
+
+/* Nothing is mapped at addr: makes a region grow down to it, if one is there
+ * that does. The fault is tried again then. */
+bool os_grow_down(struct kthread *t, uint64_t addr);
 
 /*
  * A synchronous exception of the guest (SIGSEGV, SIGBUS, SIGILL, SIGFPE,

@@ -39,8 +39,13 @@ struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent)
 	p->pid = pid;
 	p->parent_pid = parent;
 	p->state = FW_PROC_NEW;
-	if (t->p->proc)
+	if (t->p->proc) {
 		p->image = t->p->proc->image;
+		memcpy(p->limit_cur, t->p->proc->limit_cur,
+		       sizeof(p->limit_cur));
+		memcpy(p->limit_max, t->p->proc->limit_max,
+		       sizeof(p->limit_max));
+	}
 	procs_lock(t);
 	proclist_link(run, p);
 	procs_unlock(t);

@@ -107,8 +107,11 @@ long user_announce(struct kthread *t, const struct fw_range *r, unsigned n,
 	enum fw_status s = fw_announce(t->p->mm, t->actor, t->p->space, r, n,
 				       ret_ok, ret_bytes);
 
-	while (s == FW_E_NOMEM) {
-		oom_kill(t);
+	while (s == FW_E_NOMEM ||
+	       (s == FW_E_FAULT && os_grow_down(t, r[*ret_ok].start +
+							   *ret_bytes))) {
+		if (s == FW_E_NOMEM)
+			oom_kill(t);
 		s = fw_announce(t->p->mm, t->actor, t->p->space, r, n, ret_ok,
 				ret_bytes);
 	}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * regions.h - what the memory calls share: mem.c (mmap, munmap, mprotect,
+ * brk), remap.c, advice.c, locked.c, limits.c, shm.c.
+ *
+ * A region's `tag` is 1 + the identifier of the System V segment that it is
+ * an attachment of, else 0.
+ */
+#ifndef OS_REGIONS_H
+#define OS_REGIONS_H
+
+#include "arch/host/kernel/trap.h"
+#include "os/image.h"
+
+/* Flags of regions that are ours (FW_VADF_PORT). */
+#define OS_VADF_GROWSDOWN 0x10000u /* MAP_GROWSDOWN */
+#define OS_VADF_ONFAULT 0x20000u   /* with LOCKED: not brought in ahead */
+/* Advice that changes nothing here, but parts regions as at Linux. */
+#define OS_VADF_DONTDUMP 0x40000u
+#define OS_VADF_HUGEPAGE 0x80000u
+#define OS_VADF_NOHUGEPAGE 0x100000u
+#define OS_VADF_MERGEABLE 0x200000u
+
+#define OS_LOCKED_BITS (FW_VADF_LOCKED | OS_VADF_ONFAULT)
+#define OS_PROT_BITS 7u
+
+/* RLIMIT_ numbers: <linux/resource.h> says more. */
+#define LIMIT_AS 9
+#define LIMIT_DATA 2
+#define LIMIT_STACK 3
+#define LIMIT_MEMLOCK 8
+#define LIMIT_FSIZE 1
+#define LIMIT_NOFILE 7
+
+static inline uint64_t page_up(uint64_t a)
+{
+	return (a + FW_PAGE_MASK) & ~FW_PAGE_MASK;
+}
+
+static inline bool range_ok(uint64_t start, uint64_t len)
+{
+	return len <= FW_USER_TOP && start <= FW_USER_TOP - len;
+}
+
+static inline uint64_t vad_start(const struct fw_vad *v)
+{
+	return v->start << FW_PAGE_SHIFT;
+}
+
+static inline uint64_t vad_end(const struct fw_vad *v)
+{
+	return v->end << FW_PAGE_SHIFT;
+}
+
+/* Where the host has the file's page behind the first page of a view. */
+static inline uint64_t vad_window(const struct fw_vad *v)
+{
+	return v->cookie + (v->page << FW_PAGE_SHIFT);
+}
+
+/* Like Linux's VM_SHARED | VM_MAYSHARE and its is_data_mapping(). */
+static inline bool vad_shared(const struct fw_vad *v)
+{
+	return v->kind == FW_VAD_SECTION || v->kind == FW_VAD_HOST;
+}
+
+static inline bool vad_is_data(const struct fw_vad *v)
+{
+	return !vad_shared(v) && v->prot & FW_PROT_W &&
+	       !(v->flags & (FW_VADF_STACK | OS_VADF_GROWSDOWN));
+}
+
+/* mem.c */
+long map_errno(enum fw_status s); /* Linux's, for a change of regions */
+/* The region that holds `at`, else the next one above; copied. */
+bool region_from(struct kthread *t, uint64_t at, struct fw_vad *ret);
+/* A free place, below 2 GiB if `low`; -ENOMEM. */
+long place_for(struct kthread *t, uint64_t len, bool low);
+/* Maps the same as *v, whose section or window it takes over as mmap would,
+ * at [at, at + len). */
+long map_like(struct kthread *t, const struct fw_vad *v, uint64_t at,
+	      uint64_t len, uint32_t flags, bool replace);
+/* What mlockall(MCL_FUTURE) wants of new regions: bits of OS_LOCKED_BITS. */
+uint32_t locked_future(const struct kthread *t);
+
+/* remap.c: a place in the windows area, reserved until it is replaced. */
+long window_place(struct kthread *t, uint64_t len);
+/* Another mapping, of len bytes, of what a shared window maps. */
+long window_dup(struct kthread *t, uint64_t window, uint64_t len);
+
+/* locked.c */
+/* 0, or what mmap, brk and mremap give when `more` bytes are to be locked. */
+long lock_allows(struct kthread *t, uint64_t more);
+
+/* limits.c */
+uint64_t limit_now(struct kthread *t, unsigned which);
+bool capable(unsigned capability);
+#define CAP_IPC_LOCK 14
+#define CAP_SYS_RAWIO 17
+#define CAP_SYS_RESOURCE 24
+/* False when a mapping of `more` bytes would exceed RLIMIT_AS, or RLIMIT_DATA
+ * if it is data. */
+bool limits_allow(struct kthread *t, uint64_t more, bool data);
+
+/*
+ * Brings in the pages of a range: 0, -EFAULT for one that cannot be had, or
+ * -ENOMEM for one where nothing is mapped.
+ */
+long populate_all(struct kthread *t, uint64_t start, uint64_t len, bool write);
+
+#endif

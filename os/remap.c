@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * remap.c - mremap in all its modes, and remap_file_pages. What is checked,
+ * and in which order, is Linux's; since 6.17 a move without a change of size
+ * may span several regions.
+ */
+#include <linux/mman.h>
+
+#include "os/regions.h"
+
+#define MREMAP_BITS 7ul
+#define MAP_NOTHING (-1) /* as a descriptor */
+
+struct remap {
+	struct kthread *t;
+	uint64_t old, old_len, new_len, to;
+	unsigned long flags;
+};
+
+/* ---- windows ------------------------------------------------------------ */
+
+long window_place(struct kthread *t, uint64_t len)
+{
+	return window_open(t, MAP_NOTHING, 0, len, 0, false);
+}
+
+/* Has the host move (or, when `len` is 0, copy) a mapping to a new place. */
+static long window_put(struct kthread *t, uint64_t window, uint64_t len,
+		       uint64_t new_len)
+{
+	long at = window_place(t, new_len), r;
+
+	if (K_IS_ERR(at))
+		return -ENOMEM;
+	r = HC5(__NR_mremap, window, len, new_len,
+		MREMAP_MAYMOVE | MREMAP_FIXED, at);
+	if (K_IS_ERR(r))
+		window_close((uint64_t)at, new_len);
+	return r;
+}
+
+long window_dup(struct kthread *t, uint64_t window, uint64_t len)
+{
+	return window_put(t, window, 0, len);
+}
+
+/*
+ * A view that grows needs a longer window: where it is, or elsewhere; the
+ * region's cookie says where. A shared one is copied before the old one goes,
+ * so that it is there all the time.
+ */
+static long grow_window(struct kthread *t, const struct fw_vad *v,
+			uint64_t more)
+{
+	uint64_t len = vad_end(v) - vad_start(v), at = vad_window(v);
+	bool shared = v->kind == FW_VAD_HOST;
+	long r;
+
+	if (!shared && v->kind != FW_VAD_PRIVATE_VIEW)
+		return 0;
+	r = HC4(__NR_mremap, at, len, len + more, 0);
+	if (!K_IS_ERR(r))
+		return 0;
+	r = window_put(t, at, shared ? 0 : len, len + more);
+	if (K_IS_ERR(r))
+		return -ENOMEM;
+	if (fw_set_cookie(t->p->mm, t->actor, t->p->space, vad_start(v), len,
+			  (uint64_t)r - (v->page << FW_PAGE_SHIFT)) != FW_OK)
+		return -ENOMEM;
+	if (shared)
+		window_close(at, len);
+	return 0;
+}
+
+/* ---- growing ------------------------------------------------------------ */
+
+/* The region that ends at start + len grows by `more`. */
+static long grow_at(struct kthread *t, uint64_t start, uint64_t len,
+		    uint64_t more)
+{
+	struct fw_vad v, next;
+	long r;
+
+	if (!range_ok(start, len + more) || !region_from(t, start, &v))
+		return -ENOMEM;
+	if (vad_end(&v) != start + len)
+		return -EEXIST;
+	if (region_from(t, start + len, &next) &&
+	    vad_start(&next) < start + len + more)
+		return -EEXIST;
+	r = grow_window(t, &v, more);
+	if (!r && v.kind == FW_VAD_PRIVATE_VIEW &&
+	    fw_section_pages(v.section) <
+		    v.page + ((len + more) >> FW_PAGE_SHIFT))
+		fw_section_resize(t->p->mm, t->actor, v.section,
+				  v.page + ((vad_end(&v) - vad_start(&v) + more)
+					    >> FW_PAGE_SHIFT));
+	return r ? r
+		 : map_errno(fw_extend(t->p->mm, t->actor, t->p->space,
+				       start + len, more));
+}
+
+/* Brings in what was added to a locked region. */
+static void grown(const struct remap *m, const struct fw_vad *v, uint64_t at)
+{
+	if ((v->flags & OS_LOCKED_BITS) == FW_VADF_LOCKED && v->prot)
+		populate(m->t, at + m->old_len, m->new_len - m->old_len,
+			 v->prot & FW_PROT_W && !vad_shared(v));
+}
+
+/* ---- moving ------------------------------------------------------------- */
+
+/* Holds the section of a region that was *v a moment ago. */
+static bool hold_section(struct kthread *t, uint64_t at, const struct fw_vad *v)
+{
+	const struct fw_vad *now;
+	bool same;
+
+	if (!v->section)
+		return true;
+	fw_space_lock(t->p->space, t->actor);
+	now = fw_vad_at_or_above(t->p->space, at);
+	same = now && now->section == v->section;
+	if (same)
+		fw_section_ref(t->p->mm, t->actor, v->section);
+	fw_space_unlock(t->p->space);
+	return same;
+}
+
+static void let_go_section(struct kthread *t, const struct fw_vad *v)
+{
+	if (v->section)
+		fw_section_unref(t->p->mm, t->actor, v->section);
+}
+
+/* The same shared memory once more, at `to`. */
+static long duplicate(const struct remap *m, const struct fw_vad *v,
+		      uint64_t to)
+{
+	struct fw_vad copy = *v;
+	long r;
+
+	copy.page += (m->old - vad_start(v)) >> FW_PAGE_SHIFT;
+	if (!hold_section(m->t, m->old, v))
+		return -EFAULT;
+	if (v->kind == FW_VAD_HOST) {
+		r = window_dup(m->t, vad_window(&copy), m->new_len);
+		if (K_IS_ERR(r))
+			return r;
+		copy.cookie = (uint64_t)r - (copy.page << FW_PAGE_SHIFT);
+	}
+	r = map_like(m->t, &copy, to, m->new_len, v->flags, false);
+	let_go_section(m->t, v);
+	if (r && v->kind == FW_VAD_HOST)
+		window_close(vad_window(&copy), m->new_len);
+	return r ? r : (long)to;
+}
+
+/*
+ * MREMAP_DONTUNMAP: what is left behind is the same mapping without pages of
+ * its own. It needs a window of its own, which a private view of a file
+ * cannot be given any more.
+ */
+static long leave_behind(const struct remap *m, struct fw_vad *v)
+{
+	uint64_t len = m->old_len;
+	long r = 0;
+
+	v->page += (m->old - vad_start(v)) >> FW_PAGE_SHIFT;
+	v->flags &= ~OS_LOCKED_BITS;
+	if (v->kind == FW_VAD_HOST) {
+		r = window_dup(m->t, vad_window(v), len);
+		if (K_IS_ERR(r))
+			return r;
+		v->cookie = (uint64_t)r - (v->page << FW_PAGE_SHIFT);
+	}
+	r = map_like(m->t, v, m->old, len, v->flags, false);
+	if (r && v->kind == FW_VAD_HOST)
+		window_close(vad_window(v), len);
+	return r;
+}
+
+static long move_pages(const struct remap *m, struct fw_vad *v, uint64_t to)
+{
+	struct kproc *p = m->t->p;
+	bool keep = m->flags & MREMAP_DONTUNMAP;
+	enum fw_status s;
+	long r = 0;
+
+	if (keep && !hold_section(m->t, m->old, v))
+		return -EFAULT;
+	s = fw_move(p->mm, m->t->actor, p->space, m->old, m->old_len, to);
+	if (s == FW_OK && keep)
+		r = leave_behind(m, v);
+	if (keep)
+		let_go_section(m->t, v);
+	if (s != FW_OK)
+		return s == FW_E_FAULT ? -EFAULT : map_errno(s);
+	return r ? r : (long)to;
+}
+
+/* Moves the range, which lies in region v, to `to` (free); it grows there. */
+static long move_to(const struct remap *m, struct fw_vad *v, uint64_t to)
+{
+	struct kproc *p = m->t->p;
+	long r;
+
+	if (!m->old_len)
+		return duplicate(m, v, to);
+	r = move_pages(m, v, to);
+	if (!K_IS_ERR(r) && m->new_len > m->old_len) {
+		r = grow_at(m->t, to, m->old_len, m->new_len - m->old_len);
+		if (r) { /* back again: nothing is lost */
+			fw_move(p->mm, m->t->actor, p->space, to, m->old_len,
+				m->old);
+			return r;
+		}
+		grown(m, v, to);
+	}
+	return r ? r : (long)to;
+}
+
+/* ---- checks ------------------------------------------------------------- */
+
+static bool implies_place(const struct remap *m)
+{
+	return m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+}
+
+static long check_arguments(const struct remap *m)
+{
+	if (m->flags & ~MREMAP_BITS || m->old & FW_PAGE_MASK || !m->new_len ||
+	    m->new_len > FW_USER_TOP)
+		return -EINVAL;
+	if (!implies_place(m))
+		return 0;
+	if (m->to > FW_USER_TOP - m->new_len || m->to & FW_PAGE_MASK ||
+	    !(m->flags & MREMAP_MAYMOVE))
+		return -EINVAL;
+	if (m->flags & MREMAP_DONTUNMAP && m->old_len != m->new_len)
+		return -EINVAL;
+	if (m->to < m->old + m->old_len && m->old < m->to + m->new_len)
+		return -EINVAL;
+	return 0;
+}
+
+/* The region at m->old, and whether it can do what is asked. */
+static long check_region(const struct remap *m, struct fw_vad *v)
+{
+	uint64_t len = m->old_len, more;
+
+	if (!region_from(m->t, m->old, v) || vad_start(v) > m->old)
+		return -EFAULT;
+	if (m->new_len <= m->old_len && !implies_place(m))
+		return 0;
+	if (!len && !vad_shared(v))
+		return -EINVAL;
+	if (m->new_len < len)
+		len = m->new_len;
+	if (len > vad_end(v) - m->old)
+		return -EFAULT;
+	if (m->new_len <= m->old_len)
+		return 0;
+	more = m->new_len - m->old_len;
+	if (v->flags & FW_VADF_LOCKED && lock_allows(m->t, more))
+		return -EAGAIN;
+	return limits_allow(m->t, more, vad_is_data(v)) ? 0 : -ENOMEM;
+}
+
+/* ---- the modes ---------------------------------------------------------- */
+
+static long unmap(struct kthread *t, uint64_t start, uint64_t len)
+{
+	return map_errno(fw_unmap(t->p->mm, t->actor, t->p->space, start, len));
+}
+
+/* DONTUNMAP takes the address as a proposal. */
+static bool proposed(const struct remap *m)
+{
+	struct fw_vad v;
+
+	return m->flags & MREMAP_DONTUNMAP && m->to >= FW_USER_MIN &&
+	       (!region_from(m->t, m->to, &v) ||
+		vad_start(&v) >= m->to + m->new_len);
+}
+
+static long remap_anywhere(const struct remap *m, struct fw_vad *v)
+{
+	long r = proposed(m) ? move_to(m, v, m->to) : -EEXIST;
+
+	while (r == -EEXIST) {
+		r = place_for(m->t, m->new_len, false);
+		if (!K_IS_ERR(r))
+			r = move_to(m, v, (uint64_t)r);
+	}
+	return r;
+}
+
+/* At a place that is given, or with DONTUNMAP perhaps proposed. */
+static long remap_to(struct remap *m, struct fw_vad *v)
+{
+	long r;
+
+	if (m->flags & MREMAP_FIXED) {
+		if (m->to < FW_USER_MIN)
+			return -EPERM;
+		r = unmap(m->t, m->to, m->new_len);
+		if (r)
+			return r;
+		if (!region_from(m->t, m->old, v) || vad_start(v) > m->old)
+			return -EFAULT;
+	}
+	if (m->new_len < m->old_len) {
+		r = unmap(m->t, m->old + m->new_len, m->old_len - m->new_len);
+		if (r)
+			return r;
+		m->old_len = m->new_len;
+	}
+	if (m->flags & MREMAP_DONTUNMAP) {
+		if (!limits_allow(m->t, m->old_len, vad_is_data(v)))
+			return -ENOMEM;
+		if (v->kind == FW_VAD_PRIVATE_VIEW)
+			return -EINVAL;
+	}
+	return m->flags & MREMAP_FIXED ? move_to(m, v, m->to)
+				       : remap_anywhere(m, v);
+}
+
+static long remap_in_place(const struct remap *m, struct fw_vad *v)
+{
+	long r;
+
+	if (m->new_len == m->old_len)
+		return (long)m->old;
+	if (m->new_len < m->old_len) {
+		r = unmap(m->t, m->old + m->new_len, m->old_len - m->new_len);
+		return r ? r : (long)m->old;
+	}
+	if (m->old_len &&
+	    grow_at(m->t, m->old, m->old_len, m->new_len - m->old_len) == 0) {
+		grown(m, v, m->old);
+		return (long)m->old;
+	}
+	return m->flags & MREMAP_MAYMOVE ? remap_anywhere(m, v) : -ENOMEM;
+}
+
+/* Linux has file systems whose files cannot move together with neighbours; it
+ * is so for System V segments everywhere. */
+static bool moves_with_others(const struct fw_vad *v)
+{
+	return !v->tag;
+}
+
+/* Without a change of size: all regions of the range, gaps and all. */
+static long remap_many(const struct remap *all)
+{
+	uint64_t end = all->old + all->old_len, at = all->old;
+	struct remap m = *all;
+	struct fw_vad v;
+	bool any = false;
+	long r = -EFAULT;
+
+	while (at < end && region_from(m.t, at, &v) && vad_start(&v) < end) {
+		uint64_t from = vad_start(&v) > at ? vad_start(&v) : at;
+		uint64_t to = vad_end(&v) < end ? vad_end(&v) : end;
+
+		if ((!any && from > at) ||
+		    (!moves_with_others(&v) && (any || to < end)))
+			return -EFAULT;
+		m.old = from;
+		m.to = all->to + (from - all->old);
+		m.old_len = m.new_len = to - from;
+		r = check_region(&m, &v);
+		if (!r)
+			r = remap_to(&m, &v);
+		if (K_IS_ERR(r))
+			return r;
+		any = true;
+		at = to;
+	}
+	return any ? (long)all->to : r;
+}
+
+long sys_mremap(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	struct remap m = {
+		.t = t,
+		.old = (uint64_t)a[0],
+		.old_len = page_up((uint64_t)a[1]),
+		.new_len = page_up((uint64_t)a[2]),
+		.flags = (unsigned long)a[3],
+		.to = (uint64_t)a[4],
+	};
+	struct fw_vad v;
+	long r = check_arguments(&m);
+
+	(void)uc;
+	if (r)
+		return r;
+	if (!range_ok(m.old, m.old_len))
+		return -EFAULT;
+	if (m.flags & MREMAP_FIXED && m.old_len == m.new_len)
+		return remap_many(&m);
+	r = check_region(&m, &v);
+	if (r)
+		return r;
+	return implies_place(&m) ? remap_to(&m, &v) : remap_in_place(&m, &v);
+}
+
+/* ---- remap_file_pages --------------------------------------------------- */
+
+/* The window shows other pages of the same file; the host sees to that. */
+static long window_of_page(struct kthread *t, const struct fw_vad *v,
+			   uint64_t page, uint64_t len)
+{
+	long at = window_dup(t, vad_window(v), len), r;
+
+	if (K_IS_ERR(at))
+		return at;
+	r = HC5(__NR_remap_file_pages, at, len, 0, page, 0);
+	if (r)
+		window_close((uint64_t)at, len);
+	return r ? r : at;
+}
+
+long sys_remap_file_pages(struct kthread *t, struct ucontext *uc,
+			  const long a[6])
+{
+	uint64_t start = (uint64_t)a[0] & ~FW_PAGE_MASK;
+	uint64_t len = (uint64_t)a[1] & ~FW_PAGE_MASK, page = (uint64_t)a[3];
+	struct fw_vad v;
+	long r;
+
+	(void)uc;
+	if (a[2] || start + len <= start ||
+	    page + (len >> FW_PAGE_SHIFT) < page ||
+	    !region_from(t, start, &v) || vad_start(&v) > start ||
+	    start + len > vad_end(&v) || !vad_shared(&v) ||
+	    !(v.max_prot & FW_PROT_W))
+		return -EINVAL;
+	v.page = page;
+	if (v.kind == FW_VAD_HOST) {
+		struct fw_vad now;
+
+		region_from(t, start, &now);
+		r = window_of_page(t, &now, page, len);
+		if (K_IS_ERR(r))
+			return r;
+		v.cookie = (uint64_t)r - (page << FW_PAGE_SHIFT);
+	} else if (!hold_section(t, start, &v)) {
+		return -EINVAL;
+	}
+	r = map_like(t, &v, start, len, v.flags & OS_LOCKED_BITS, true);
+	let_go_section(t, &v);
+	if (r && v.kind == FW_VAD_HOST)
+		window_close(vad_window(&v), len);
+	if (!r && v.prot)
+		populate(t, start, len, false);
+	return r;
+}
