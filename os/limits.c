@@ -241,12 +241,23 @@ static uint64_t data_pages(struct kthread *t)
 	return pages;
 }
 
+uint64_t mapped_pages(struct kthread *t)
+{
+	uint64_t pages = t->p->space->mapped;
+	struct fw_vad v;
+
+	if (region_from(t, t->p->stack_top - 1, &v) &&
+	    v.flags & FW_VADF_STACK && v.stack_low > v.start)
+		pages -= v.stack_low - v.start;
+	return pages;
+}
+
 bool limits_allow(struct kthread *t, uint64_t more, bool data)
 {
 	uint64_t as = limit_now(t, RLIMIT_AS), most = limit_now(t, RLIMIT_DATA);
 	uint64_t pages = more >> FW_PAGE_SHIFT, sum;
 
-	if (t->p->space->mapped + pages > as >> FW_PAGE_SHIFT)
+	if (as != ~0ull && mapped_pages(t) + pages > as >> FW_PAGE_SHIFT)
 		return false;
 	if (!data || most == ~0ull)
 		return true;

@@ -174,7 +174,7 @@ long sys_mlockall(struct kthread *t, struct ucontext *uc, const long a[6])
 		return -EINVAL;
 	if (!may_lock(t))
 		return -EPERM;
-	if (a[0] & MCL_CURRENT_BIT && !within(t, t->p->space->mapped))
+	if (a[0] & MCL_CURRENT_BIT && !within(t, mapped_pages(t)))
 		return -ENOMEM;
 	t->p->lock_future = a[0] & MCL_FUTURE_BIT ? set : 0;
 	if (!(a[0] & MCL_CURRENT_BIT))

@@ -98,6 +98,8 @@ bool capable(unsigned capability);
 #define CAP_IPC_LOCK 14
 #define CAP_SYS_RAWIO 17
 #define CAP_SYS_RESOURCE 24
+/* As Linux counts them: of the stack only what it has grown to. */
+uint64_t mapped_pages(struct kthread *t);
 /* False when a mapping of `more` bytes would exceed RLIMIT_AS, or RLIMIT_DATA
  * if it is data. */
 bool limits_allow(struct kthread *t, uint64_t more, bool data);

@@ -79,6 +79,7 @@ static long grow_at(struct kthread *t, uint64_t start, uint64_t len,
 		    uint64_t more)
 {
 	struct fw_vad v, next;
+	uint64_t pages;
 	long r;
 
 	if (!range_ok(start, len + more) || !region_from(t, start, &v))
@@ -89,12 +90,11 @@ static long grow_at(struct kthread *t, uint64_t start, uint64_t len,
 	    vad_start(&next) < start + len + more)
 		return -EEXIST;
 	r = grow_window(t, &v, more);
+	pages = v.page + ((start + len + more - vad_start(&v)) >>
+			  FW_PAGE_SHIFT);
 	if (!r && v.kind == FW_VAD_PRIVATE_VIEW &&
-	    fw_section_pages(v.section) <
-		    v.page + ((len + more) >> FW_PAGE_SHIFT))
-		fw_section_resize(t->p->mm, t->actor, v.section,
-				  v.page + ((vad_end(&v) - vad_start(&v) + more)
-					    >> FW_PAGE_SHIFT));
+	    fw_section_pages(v.section) < pages)
+		fw_section_resize(t->p->mm, t->actor, v.section, pages);
 	return r ? r
 		 : map_errno(fw_extend(t->p->mm, t->actor, t->p->space,
 				       start + len, more));
