@@ -59,6 +59,11 @@ os_call_fn sys_process_vm_readv, sys_process_vm_writev;
 os_call_fn sys_open, sys_openat, sys_openat2, sys_readlink, sys_readlinkat;
 os_call_fn sys_getdents, sys_getdents64, sys_sysinfo;
 
+/* rusage.c */
+os_call_fn sys_getrusage, sys_wait4, sys_waitid;
+void usage_thread_ends(struct kthread *t);
+void usage_image_begins(struct kthread *t);
+
 /* misc.c */
 os_call_fn sys_close, sys_dup2, sys_dup3, sys_close_range;
 

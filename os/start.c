@@ -111,6 +111,7 @@ static void join_run(struct kthread *t)
 
 	p->proc = proc_find(t, p->pid);
 	if (p->proc) {
+		usage_image_begins(t);
 		proc_reap_actors(t, p->proc->serial, t->actor->id);
 		t->actor->port_ptr = p->proc->serial;
 		return;

@@ -162,6 +162,7 @@ long sys_exit(struct kthread *t, struct ucontext *uc, const long a[6])
 	if (__atomic_sub_fetch(&t->p->n_threads, 1, __ATOMIC_SEQ_CST) == 0)
 		k_exit_group(t, (int)a[0]);
 	clear_tid(t);
+	usage_thread_ends(t);
 	fw_actor_destroy(t->p->mm, t->actor, t->actor);
 	k_exit_unmap(K_STACK_TOP(t) - FW_STACK_BYTES, FW_STACK_BYTES, a[0]);
 }

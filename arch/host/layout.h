@@ -91,6 +91,19 @@ enum fw_run_state {
 	FW_RUN_ENDING, /* no new processes; all guests are being ended */
 };
 
+/* What a process has used, as far as it is ours to say (os/rusage.c). */
+struct fw_usage {
+	uint64_t minor, major; /* faults */
+	uint64_t peak;	       /* resident pages */
+};
+
+/* A process that has ended, for who waits for it. */
+struct fw_ended {
+	uint32_t pid;
+	struct fw_usage usage;
+};
+#define FW_ENDED 64
+
 /* One page's bytes on their way between two guests: see os/vmcopy.c. */
 struct fw_copy {
 	struct fw_lock lock;	/* held by who asks */
@@ -151,6 +164,8 @@ struct fw_run {
 	struct fw_proc *procs;	/* list; guarded by procs_lock */
 	struct fw_lock procs_lock;
 	struct fw_copy copy;
+	uint32_t n_ended;	/* atomic: that have been in `ended` */
+	struct fw_ended ended[FW_ENDED];
 	char message[256];	/* text of the failure or Oops */
 	char program[256];	/* path of the first program */
 };
@@ -217,6 +232,9 @@ struct fw_proc {
 	 * here instead of at the host. */
 	uint64_t limit_cur[16], limit_max[16];
 	struct fw_proc_image image;
+	struct fw_usage past;	/* of threads and images that are gone */
+	struct fw_usage children; /* ... and processes */
+	uint32_t reported;	/* usage_process_ends() was here */
 };
 enum fw_proc_state { FW_PROC_NEW, FW_PROC_RUNS, FW_PROC_EXECS, FW_PROC_DEAD };
 

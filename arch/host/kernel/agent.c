@@ -137,6 +137,7 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 
 	fwp_unlock(&fw_space_port(space)->life);
 	if (dead && proc_leave_space(t, proc, space, serial, true)) {
+		usage_process_ends(t);
 		proc_reap_actors(t, serial, 0);
 		fw_space_destroy_ref(mm, t->actor, &proc->old_space);
 		proc_remove(t, proc);

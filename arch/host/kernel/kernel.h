@@ -203,6 +203,10 @@ int memcmp(const void *a, const void *b, size_t n);
  */
 void os_syscall(struct kthread *t, struct ucontext *uc);
 
+/* Notes what the process has used, once: before the host ends it, or by its
+ * agent afterwards. */
+void usage_process_ends(struct kthread *t);
+
 /* The agent's part of process_vm_readv and _writev, if it is asked. */
 void copy_serve(struct kthread *t);
 

@@ -114,7 +114,7 @@ struct ucontext *kthread_copy_frame(struct kthread *to,
 
 void k_exit_group(struct kthread *t, int status)
 {
-	(void)t;
+	usage_process_ends(t);
 	for (;;)
 		HC1(__NR_exit_group, status);
 }
