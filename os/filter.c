@@ -164,6 +164,7 @@ static void build(struct program *p, uint32_t first_fd)
 	emit_return(p, SECCOMP_RET_ALLOW);
 	emit_load(p, AT_NR);
 	emit_fd_guard(p, __NR_close, 0, first_fd);
+	emit_fd_guard(p, __NR_dup, 0, first_fd);
 	emit_fd_guard(p, __NR_dup2, 1, first_fd);
 	emit_fd_guard(p, __NR_dup3, 1, first_fd);
 	emit_fcntl(p, first_fd);

@@ -52,6 +52,7 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 	p->pid = (uint32_t)HC0(__NR_getpid);
 	p->n_threads = 1;
 	p->vfork_child = 0;
+	p->odd_children = 0;
 	p->sig_lock = 0;
 	p->proc = proc;
 	p->lock_future = 0;
@@ -236,6 +237,7 @@ static struct vchild *vfork_prepare(struct kthread *t,
 		return NULL;
 	memcpy(&v->p, t->p, sizeof(v->p));
 	v->p.vfork_child = 1;
+	v->p.odd_children = 0;
 	v->p.n_threads = 1;
 	v->p.sig_lock = 0;
 	v->proc = proc_add(t, 0, t->p->pid);
@@ -299,6 +301,8 @@ static long do_clone(struct kthread *t, struct ucontext *uc,
 		return thread_clone(t, uc, rq);
 	if (rq->flags & CLONE_SIGHAND)
 		return -EINVAL;
+	if (rq->exit_signal != SIGCHLD)
+		t->p->odd_children = 1;
 	if ((rq->flags & (CLONE_VM | CLONE_VFORK)) == (CLONE_VM | CLONE_VFORK))
 		return do_vfork(t, uc, rq);
 	if (rq->flags & CLONE_VM)

@@ -351,6 +351,16 @@ static void all_descriptors(void)
 	for (int i = 0; i < n; i++)
 		must(fcntl(got[i], F_GETFD) == 0 && !close(got[i]));
 	printf("all descriptors were closed\n");
+	for (int i = 0; i < n + 64; i++) {
+		struct stat st;
+
+		fd = got[0] + i;
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue; /* inherited */
+		must(fstat(fd, &st) && errno == EBADF);
+		must(dup(fd) < 0 && errno == EBADF);
+	}
+	printf("none is left\n");
 	free(got);
 }
 

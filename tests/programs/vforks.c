@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 
 static volatile int written_by_child;
 static volatile int alarms;
@@ -104,11 +105,48 @@ static void with_signals(void)
 	printf("signals came through: %d\n", alarms > 0);
 }
 
+static pid_t clone_with(int sig, int status)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, sig, 0, 0, 0, 0);
+
+	must(pid >= 0);
+	if (!pid)
+		_exit(status);
+	return pid;
+}
+
+static void show_wait(const char *what, pid_t pid, int options)
+{
+	int st = 0;
+	pid_t got = waitpid(-1, &st, options);
+
+	printf("%s: %d status %d errno %d\n", what, pid && got == pid,
+	       WEXITSTATUS(st), got < 0 ? errno : 0);
+}
+
+/* Children of all kinds, and no others. */
+static void every_kind(void)
+{
+	siginfo_t info;
+
+	show_wait("__WALL, no child", 0, __WALL);
+	show_wait("__WCLONE, no child", 0, __WCLONE);
+	errno = 0;
+	printf("waitid, no child: %d",
+	       waitid(P_ALL, 0, &info, WEXITED | __WALL));
+	printf(" errno %d\n", errno);
+	show_wait("__WALL", clone_with(SIGCHLD, 3), __WALL);
+	signal(SIGUSR1, SIG_IGN);
+	show_wait("__WCLONE", clone_with(SIGUSR1, 4), (int)__WCLONE);
+	show_wait("__WALL of another", clone_with(SIGUSR1, 5), __WALL);
+}
+
 int main(void)
 {
 	setbuf(stdout, NULL);
 	spawns();
 	vforks();
 	with_signals();
+	every_kind();
 	return 0;
 }

@@ -57,6 +57,7 @@ struct kproc {
 	uint32_t pid;
 	uint32_t n_threads;	/* atomic */
 	uint32_t vfork_child;	/* lives in its parent's space */
+	uint32_t odd_children;	/* has had one whose end is not SIGCHLD */
 	uint32_t sig_lock;	/* spin/futex word for actions[] */
 	struct k_action actions[K_NSIG + 1];
 	uint64_t brk_start, brk_end; /* bytes; under the space lock */

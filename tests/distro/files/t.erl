@@ -1,3 +1,4 @@
+#!/usr/bin/env escript
 main(_) ->
     P = self(),
     [spawn(fun() -> P ! lists:sum([I rem (N + 3) || I <- lists:seq(1, 2000)]) end) || N <- lists:seq(1, 2000)],
