@@ -1,5 +1,9 @@
 #!/usr/bin/env escript
+%% SPDX-License-Identifier: MIT
+work(N) ->
+    lists:sum([I rem (N + 3) || I <- lists:seq(1, 2000)]).
 main(_) ->
     P = self(),
-    [spawn(fun() -> P ! lists:sum([I rem (N + 3) || I <- lists:seq(1, 2000)]) end) || N <- lists:seq(1, 2000)],
-    io:format("~p~n", [lists:sum([receive X -> X end || _ <- lists:seq(1, 2000)])]).
+    Ns = lists:seq(1, 2000),
+    [spawn(fun() -> P ! work(N) end) || N <- Ns],
+    io:format("~p~n", [lists:sum([receive X -> X end || _ <- Ns])]).
