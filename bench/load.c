@@ -152,7 +152,7 @@ static int do_threads(unsigned n, size_t mib)
 		least = took < least ? took : least;
 	}
 	printf("touch_by_%u_threads=%.4f\n", n,
-	       least / (double)(n * (thread_bytes / PAGE)));
+	       least / (n * ((double)thread_bytes / PAGE)));
 	return 0;
 }
 

@@ -106,13 +106,17 @@ static bool in_proc(long dirfd, const char *path, const char *last,
 	return true;
 }
 
-static long exe_of(struct kthread *t, struct view *v, char *to)
+static long put_exe(const char *exe, char *to)
 {
-	const char *exe = v->own ? t->p->exe : v->image.exe;
 	size_t n = k_strlen(exe);
 
 	memcpy(to, exe, n + 1);
 	return (long)n;
+}
+
+static long exe_of(struct kthread *t, struct view *v, char *to)
+{
+	return put_exe(v->own ? t->p->exe : v->image.exe, to);
 }
 
 /* .../<pid>/exe, .../<pid>/task/<tid>/exe */
@@ -146,10 +150,8 @@ long view_link(struct kthread *t, long dirfd, const char *path, char *to)
 	uint64_t start = 0, end = 0;
 	bool exe, range;
 
-	if (own && !k_strcmp(own, "exe")) { /* mostly */
-		v.own = true;
-		return t->p->exe[0] ? exe_of(t, &v, to) : 0;
-	}
+	if (own && !k_strcmp(own, "exe")) /* mostly */
+		return t->p->exe[0] ? put_exe(t->p->exe, to) : 0;
 	if (!*path && dirfd != HOST_AT_FDCWD && in_proc(dirfd, path, last,
 							v.path))
 		return !k_strcmp(last_component(v.path), "exe")

@@ -349,8 +349,8 @@ void op_grows_down(void)
 	say_addr(mmap(at(page), (size_t)(n * PAGE), PROT_READ | PROT_WRITE,
 		      flags, -1, 0));
 	say(" low %ld prot %d", low, prot);
-	mmap(at(low), PAGE, prot,
-	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	(void)!mmap(at(low), PAGE, prot,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	for (unsigned i = 0; i < 5; i++) {
 		page -= 1 + (long)below(one_in(2) ? 4 : 400);
 		if (page <= low)

@@ -118,10 +118,11 @@ TEST(death_in_reading_what_moved, "B04 B42")
 
 static void fork_again(struct world *w)
 {
-	struct soft_cpu *child;
+	struct fw_space *child;
 
-	if (soft_fork(w->victim, &child) == FW_OK)
-		soft_cpu_exit(child);
+	fw_space_lock(w->victim->space, w->victim->actor);
+	WANT(fw_space_fork_locked(AT(w), &child));
+	fw_space_unlock(w->victim->space);
 }
 
 TEST(death_in_fork_of_stored_pages, "B16")

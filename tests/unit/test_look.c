@@ -27,8 +27,8 @@ static void is_look(struct soft_cpu *cpu, fw_addr at, unsigned bits,
 {
 	struct fw_look look = look_at(cpu, at);
 
-	is_u64(look.bits, bits, what);
-	is_u64(look.share, share, what);
+	is_u64(look.bits, bits, "%s", what);
+	is_u64(look.share, share, "%s", what);
 }
 
 TEST(private_pages, "")
