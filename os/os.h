@@ -64,6 +64,11 @@ os_call_fn sys_getrusage, sys_wait4, sys_waitid;
 void usage_thread_ends(struct kthread *t);
 void usage_image_begins(struct kthread *t);
 
+/* Copies up to a page between memory of ours and that of another guest, by
+ * its agent. 0, -EFAULT, -ESRCH. */
+long guest_copy(struct kthread *t, uint32_t pid, uint64_t remote, void *ours,
+		uint64_t len, bool write);
+
 /* misc.c */
 os_call_fn sys_close, sys_dup2, sys_dup3, sys_close_range;
 

@@ -92,6 +92,14 @@ static uint32_t number(const char *s)
 	return *s == '/' && v < 1u << 31 ? (uint32_t)v : 0;
 }
 
+static void take_record(struct view *v, const struct fw_proc *p)
+{
+	v->serial = p->serial;
+	v->image = p->image;
+	v->past = p->past;
+	v->children = p->children;
+}
+
 bool view_guest(struct kthread *t, struct view *v, uint32_t pid)
 {
 	const struct fw_proc *p;
@@ -99,9 +107,8 @@ bool view_guest(struct kthread *t, struct view *v, uint32_t pid)
 	v->pid = pid;
 	v->own = pid == t->p->pid;
 	if (v->own) {
-		v->serial = t->p->proc->serial;
+		take_record(v, t->p->proc);
 		v->space = t->p->space;
-		v->image = t->p->proc->image;
 		v->image.brk = t->p->brk_end;
 		return true;
 	}
@@ -110,9 +117,8 @@ bool view_guest(struct kthread *t, struct view *v, uint32_t pid)
 		if (p->pid == pid && p->state == FW_PROC_RUNS && p->space)
 			break;
 	if (p) {
-		v->serial = p->serial;
+		take_record(v, p);
 		v->space = p->space;
-		v->image = p->image;
 	}
 	procs_unlock(t);
 	return p != NULL;
@@ -268,6 +274,8 @@ long view_opened(struct kthread *t, long fd, uint64_t flags)
 		__atomic_store_n(&plain_dev, st.st_dev, __ATOMIC_RELAXED);
 	} else if (name_of_fd(fd, v.path) && view_classify(t, &v)) {
 		note_device(t->p->run, st.st_dev);
+		if (v.kind == VIEW_MEM)
+			t->p->run->view_mem = 1;
 		kept_forget(fd);
 	}
 	return fd;
@@ -468,14 +476,16 @@ long view_read(struct kthread *t, long fd, uint64_t user, uint64_t len,
 long view_write(struct kthread *t, long fd, uint64_t user, uint64_t len,
 		int64_t off)
 {
-	return view_any(t) ? view_io(t, fd, user, len, off, true) : VIEW_NOT;
+	return t->p->run->view_mem ? view_io(t, fd, user, len, off, true)
+				   : VIEW_NOT;
 }
 
 long view_vector(struct kthread *t, const long a[6], int64_t off, bool write)
 {
 	uint64_t piece[2] = {0, 0}, at = (uint64_t)a[1];
 
-	if (!view_any(t) || (uint64_t)a[2] > 1024)
+	if (!(write ? t->p->run->view_mem != 0 : view_any(t)) ||
+	    (uint64_t)a[2] > 1024)
 		return VIEW_NOT;
 	for (long i = 0; i < a[2] && !piece[1]; i++, at += sizeof(piece))
 		if (user_read(t, piece, at, sizeof(piece)))

@@ -48,6 +48,7 @@ struct view {
 	uint64_t serial;	/* of the fw_proc */
 	struct fw_space *space; /* another's: see view_enter */
 	struct fw_proc_image image;
+	struct fw_usage past, children;
 	char path[VIEW_PATH_BYTES]; /* as the host names the file */
 	const char *name;	    /* its last component */
 };

@@ -95,8 +95,7 @@ long view_auxv(struct kthread *t, const struct view *v, long fd, struct text *o)
 	return 0;
 }
 
-/* What another guest has there, only he can say: the host's, as it was when
- * the program was started. */
+/* The host's: as it was when the program was started. */
 static long put_hosts(long fd, struct text *o)
 {
 	long n = host_text(fd, o->at, o->room);
@@ -107,15 +106,31 @@ static long put_hosts(long fd, struct text *o)
 	return 0;
 }
 
-static bool put_own(struct kthread *t, struct text *o, uint64_t from,
-		    uint64_t to)
+/* Bytes within one page of a guest's memory. */
+static long peek(struct kthread *t, const struct view *v, void *to,
+		 uint64_t from, uint64_t n)
 {
-	uint64_t n = to - from;
+	return v->own ? user_read(t, to, from, n)
+		      : guest_copy(t, v->pid, from, to, n, false);
+}
 
-	if (to < from || n > o->room - o->used ||
-	    user_read(t, o->at + o->used, from, n))
+/* Adds what lies in [from, to) of the guest's memory. */
+static bool put_guests(struct kthread *t, const struct view *v, struct text *o,
+		       uint64_t from, uint64_t to)
+{
+	uint64_t used = o->used, n;
+
+	if (to < from || to - from > o->room - o->used)
 		return false;
-	o->used += n;
+	for (; from < to; from += n) {
+		n = FW_PAGE_SIZE - (from & FW_PAGE_MASK);
+		n = n < to - from ? n : to - from;
+		if (peek(t, v, o->at + o->used, from, n)) {
+			o->used = used;
+			return false;
+		}
+		o->used += n;
+	}
 	return true;
 }
 
@@ -129,11 +144,11 @@ long view_cmdline(struct kthread *t, const struct view *v, long fd,
 	const struct fw_proc_image *im = &v->image;
 	uint64_t n;
 
-	if (!v->own || !put_own(t, o, im->arg_start, im->arg_end))
+	if (!put_guests(t, v, o, im->arg_start, im->arg_end))
 		return put_hosts(fd, o);
 	if (!o->used || !o->at[o->used - 1])
 		return 0;
-	if (!put_own(t, o, im->arg_end, im->env_end))
+	if (!put_guests(t, v, o, im->arg_end, im->env_end))
 		return 0;
 	for (n = 0; n < o->used && o->at[n]; n++)
 		;
@@ -144,7 +159,7 @@ long view_cmdline(struct kthread *t, const struct view *v, long fd,
 long view_environ(struct kthread *t, const struct view *v, long fd,
 		  struct text *o)
 {
-	if (!v->own || !put_own(t, o, v->image.env_start, v->image.env_end))
+	if (!put_guests(t, v, o, v->image.env_start, v->image.env_end))
 		return put_hosts(fd, o);
 	return 0;
 }
@@ -153,6 +168,7 @@ long view_environ(struct kthread *t, const struct view *v, long fd,
 
 struct transfer {
 	struct kthread *t;
+	const struct view *v;
 	uint64_t addr, user;
 	uint64_t n; /* within one page */
 	bool write;
@@ -162,16 +178,20 @@ struct transfer {
 static bool move(const struct transfer *x)
 {
 	uint8_t bounce[FW_PAGE_SIZE];
-	uint64_t from = x->write ? x->user : x->addr;
-	uint64_t to = x->write ? x->addr : x->user;
 
-	return !user_read(x->t, bounce, from, x->n) &&
-	       !user_write(x->t, to, bounce, x->n);
+	if (!x->write)
+		return !peek(x->t, x->v, bounce, x->addr, x->n) &&
+		       !user_write(x->t, x->user, bounce, x->n);
+	if (user_read(x->t, bounce, x->user, x->n))
+		return false;
+	return x->v->own ? !user_write(x->t, x->addr, bounce, x->n)
+			 : !guest_copy(x->t, x->v->pid, x->addr, bounce, x->n,
+				       true);
 }
 
 /*
  * A debugger's view does not obey protections: the page gets the right for as
- * long as the copy takes. Not for what others share.
+ * long as the copy takes. Not for what others share, nor for other guests.
  */
 static bool move_forced(const struct transfer *x)
 {
@@ -181,6 +201,8 @@ static bool move_forced(const struct transfer *x)
 	const struct fw_vad *vad;
 	bool may;
 
+	if (!x->v->own)
+		return false;
 	fw_space_lock(p->space, x->t->actor);
 	vad = fw_vad_at_or_above(p->space, page);
 	may = vad && vad->start << FW_PAGE_SHIFT <= page &&
@@ -204,13 +226,11 @@ long view_memory(struct kthread *t, const struct view *v, uint64_t off,
 	uint64_t done = 0;
 
 	while (done < len) {
-		struct transfer x = {t, off + done, user + done, 0, write};
+		struct transfer x = {t, v, off + done, user + done, 0, write};
 
 		x.n = FW_PAGE_SIZE - (x.addr & FW_PAGE_MASK);
 		if (x.n > len - done)
 			x.n = len - done;
-		if (!v->own)
-			break;
 		if (!user_range_ok(t, x.addr, x.n) ||
 		    (!move(&x) && !move_forced(&x)))
 			break;

@@ -311,14 +311,16 @@ static void replace_fields(struct kthread *t, const struct view *v,
 		field[set[i].i] = set[i].value;
 		ours[set[i].i] = true;
 	}
-	field[10] = f.minor;
-	field[12] = f.major;
+	field[10] = f.minor + (v->tid ? 0 : v->past.minor);
+	field[11] = v->children.minor;
+	field[12] = f.major + (v->tid ? 0 : v->past.major);
+	field[13] = v->children.major;
 	field[23] = m.z.size << FW_PAGE_SHIFT;
 	field[24] = m.rss;
 	field[32] = masks.blocked & 0x7fffffff;
 	field[33] = masks.ignored & 0x7fffffff;
 	field[34] = masks.caught & 0x7fffffff;
-	ours[10] = ours[12] = ours[23] = ours[24] = true;
+	ours[10] = ours[11] = ours[12] = ours[13] = ours[23] = ours[24] = true;
 	ours[32] = ours[33] = ours[34] = true;
 }
 

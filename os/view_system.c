@@ -21,6 +21,8 @@
 struct memory {
 	struct fw_totals n;
 	uint64_t free, available, used, faults, major;
+	uint64_t swapped; /* of swap in use: in page files, or compressed in
+			   * front of them */
 };
 
 static void memory_now(struct kthread *t, struct memory *m)
@@ -29,6 +31,9 @@ static void memory_now(struct kthread *t, struct memory *m)
 	m->free = m->n.zeroed + m->n.free;
 	m->available = m->free + m->n.standby;
 	m->used = m->n.nframes - m->available;
+	m->swapped = m->n.slots_used + m->n.store_pages;
+	if (m->swapped > m->n.slots)
+		m->swapped = m->n.slots;
 	m->faults = m->major = 0;
 	for (unsigned k = 0; k < FW_KIND_COUNT; k++) {
 		enum fw_fault_class class = fw_kind_class((enum fw_kind)k);
@@ -51,7 +56,7 @@ void view_sysinfo(struct kthread *t, struct sysinfo *s)
 	s->sharedram = 0;
 	s->bufferram = 0;
 	s->totalswap = BYTES(m.n.slots);
-	s->freeswap = BYTES(m.n.slots - m.n.slots_used);
+	s->freeswap = BYTES(m.n.slots - m.swapped);
 	s->totalhigh = s->freehigh = 0;
 }
 
@@ -77,7 +82,7 @@ static bool is_meminfo_zero(const char *line, const char *end)
 {
 	static const char *const keys[] = {
 		"Buffers", "SwapCached", "Active(file)", "Inactive(file)",
-		"Unevictable", "Mlocked", "Zswap", "Zswapped", "Mapped",
+		"Unevictable", "Mlocked", "Mapped",
 		"Shmem", "KReclaimable", "SReclaimable", "KernelStack",
 		"SecPageTables", "NFS_Unstable", "Bounce", "WritebackTmp",
 		"Percpu", "AnonHugePages", "ShmemHugePages", "ShmemPmdMapped",
@@ -121,7 +126,8 @@ long view_meminfo(struct kthread *t, const struct view *v, long fd,
 		{"Inactive", m.n.standby + m.n.modified},
 		{"Inactive(anon)", m.n.standby + m.n.modified},
 		{"SwapTotal", m.n.slots},
-		{"SwapFree", m.n.slots - m.n.slots_used},
+		{"SwapFree", m.n.slots - m.swapped},
+		{"Zswap", m.n.store_frames}, {"Zswapped", m.n.store_pages},
 		{"Dirty", m.n.mapped}, {"Writeback", m.n.transition},
 		{"AnonPages", m.n.active - m.n.tables - m.n.pool},
 		{"Slab", m.n.pool}, {"SUnreclaim", m.n.pool},
@@ -330,7 +336,7 @@ static long put_cgroup_stat(struct text *o, const char *host, long n,
 			    const struct memory *m)
 {
 	uint64_t anon = BYTES(m->n.active - m->n.tables - m->n.pool);
-	uint64_t swap = BYTES(m->n.slots_used);
+	uint64_t swap = BYTES(m->swapped);
 	const struct entry e[] = {
 		{"anon", anon}, {"rss", anon}, {"total_rss", anon},
 		{"active_anon", anon}, {"total_active_anon", anon},
@@ -369,8 +375,8 @@ long view_cgroup(struct kthread *t, const struct view *v, long fd,
 		{"memory.usage_in_bytes", m.used, false},
 		{"memory.peak", m.n.peak_active, false},
 		{"memory.max_usage_in_bytes", m.n.peak_active, false},
-		{"memory.swap.current", m.n.slots_used, false},
-		{"memory.memsw.usage_in_bytes", m.used + m.n.slots_used,
+		{"memory.swap.current", m.swapped, false},
+		{"memory.memsw.usage_in_bytes", m.used + m.swapped,
 		 false}};
 
 	if (!is_own_cgroup(t, v)) {

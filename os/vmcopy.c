@@ -146,6 +146,27 @@ static long copy_piece(const struct transfer *x, uint64_t local,
 	return r;
 }
 
+long guest_copy(struct kthread *t, uint32_t pid, uint64_t remote, void *ours,
+		uint64_t len, bool write)
+{
+	struct fw_copy *c = &t->p->run->copy;
+	long r;
+
+	if (fwp_lock(&c->lock, t->actor->id) && c->state == FW_COPY_ASKED)
+		await(c, c->agent); /* of one who died */
+	c->addr = remote;
+	c->len = (uint32_t)len;
+	c->write = write;
+	if (write)
+		memcpy(c->data, ours, len);
+	r = by_agent(t, c, pid);
+	if (!r && !write)
+		memcpy(ours, c->data, len);
+	c->state = FW_COPY_FREE;
+	fwp_unlock(&c->lock);
+	return r;
+}
+
 /* ---- vectors ------------------------------------------------------------ */
 
 static long vector_check(struct kthread *t, uint64_t at, uint64_t n, bool ours,

@@ -159,6 +159,7 @@ struct fw_run {
 	/* File systems on which somebody has opened a file that is ours to
 	 * answer (os/procview.c); 0 ends them. Atomic. */
 	uint64_t view_dev[4];
+	uint64_t view_mem;	/* 1: one of them can be written: mem */
 	/* Resource limits of whoever started the run, by RLIMIT_ number. */
 	uint64_t limit_cur[16], limit_max[16];
 	struct fw_proc *procs;	/* list; guarded by procs_lock */
