@@ -13,7 +13,7 @@ static void look_valid(struct fw_mm *mm, fw_pte pte, struct fw_look *ret)
 	uint32_t share = f->share;
 
 	ret->bits = FW_LOOK_PRESENT;
-	if (pte & PTE_D)
+	if (pte & PTE_D || f->flags & FRAME_DIRTY)
 		ret->bits |= FW_LOOK_DIRTY;
 	if (f->flags & FRAME_HOST)
 		ret->bits |= FW_LOOK_OBJECT;
@@ -49,8 +49,8 @@ unsigned fw_look_locked(struct fw_space *space, fw_vpn *vpn, fw_vpn end,
 uint64_t fw_page_file_slots(const struct fw_mm *mm, unsigned file,
 			    uint64_t *ret_used)
 {
-	if (file >= mm->n_pfiles)
+	if (file >= mm->n_pfiles || mm->pfile[file].slots == 0)
 		return 0;
 	*ret_used = mm->pfile[file].used;
-	return mm->pfile[file].slots;
+	return mm->pfile[file].slots - 1; /* slot 0 is never used */
 }
