@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lost MIB - fills memory, says so, waits for a line, and looks at each page
- * again. Pages that cannot be read back are SIGBUS, at their address, with
- * BUS_ADRERR, each time; in a system call's buffer they are EFAULT. `lost MIB
- * die` does not handle it.
+ * lost MIB - fills memory with what cannot be compressed, says so, waits for
+ * a line, and looks at each page again. Pages that cannot be read back are
+ * SIGBUS, at their address, with BUS_ADRERR, each time; in a system call's
+ * buffer they are EFAULT. `lost MIB die` does not handle it.
  */
 #include "prog.h"
 
@@ -48,7 +48,8 @@ int main(int argc, char **argv)
 	all = map_anon(pages * PAGE, 0);
 	for (size_t i = 0; i < pages; i++)
 		for (size_t at = 0; at < PAGE; at += 8)
-			*(uint64_t *)(void *)(all + i * PAGE + at) = mix(i);
+			*(uint64_t *)(void *)(all + i * PAGE + at) =
+				mix(i * PAGE + at);
 	if (argc < 3)
 		must(!sigaction(SIGBUS, &sa, NULL));
 	must(write(1, "ready\n", 6) == 6);
@@ -56,10 +57,10 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < pages; i++) {
 		char *page = all + i * PAGE;
 
-		if (is_there(page, mix(i)))
+		if (is_there(page, mix(i * PAGE)))
 			continue;
 		lost++;
-		must(!is_there(page, mix(i)));
+		must(!is_there(page, mix(i * PAGE)));
 		refused += write(fds[1], page, 8) < 0 && errno == EFAULT;
 	}
 	/* A page that is lost can be given up. */
