@@ -16,7 +16,6 @@
 #include <sys/uio.h>
 
 static char other[4 * MIB];
-extern char **environ;
 
 /* Another process: a child that waits. */
 static void other_process(void)
