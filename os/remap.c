@@ -158,12 +158,15 @@ static long duplicate(const struct remap *m, const struct fw_vad *v,
 
 /*
  * MREMAP_DONTUNMAP: what is left behind is the same mapping without pages of
- * its own. It needs a window of its own, which a private view of a file
- * cannot be given any more.
+ * its own. One of the two needs a window of its own: what has moved, so that
+ * the other goes on together with its neighbours. (A private view of a file
+ * cannot be given another window.) As at Linux, all of the old region is not
+ * locked any more.
  */
-static long leave_behind(const struct remap *m, struct fw_vad *v)
+static long leave_behind(const struct remap *m, struct fw_vad *v, uint64_t to)
 {
-	uint64_t len = m->old_len;
+	struct kproc *p = m->t->p;
+	uint64_t len = m->old_len, window = 0, cookie;
 	long r = 0;
 
 	v->page += (m->old - vad_start(v)) >> FW_PAGE_SHIFT;
@@ -172,11 +175,19 @@ static long leave_behind(const struct remap *m, struct fw_vad *v)
 		r = window_dup(m->t, vad_window(v), len);
 		if (K_IS_ERR(r))
 			return r;
-		v->cookie = (uint64_t)r - (v->page << FW_PAGE_SHIFT);
+		window = (uint64_t)r;
+		cookie = window - (v->page << FW_PAGE_SHIFT);
+		if (fw_set_cookie(p->mm, m->t->actor, p->space, to, len,
+				  cookie) == FW_OK)
+			window = 0;
+		else
+			v->cookie = cookie;
 	}
 	r = map_like(m->t, v, m->old, len, v->flags, false);
-	if (r && v->kind == FW_VAD_HOST)
-		window_close(vad_window(v), len);
+	if (r && window)
+		window_close(window, len);
+	fw_set_flags(p->mm, m->t->actor, p->space, vad_start(v),
+		     vad_end(v) - vad_start(v), 0, OS_LOCKED_BITS);
 	return r;
 }
 
@@ -191,7 +202,7 @@ static long move_pages(const struct remap *m, struct fw_vad *v, uint64_t to)
 		return -EFAULT;
 	s = fw_move(p->mm, m->t->actor, p->space, m->old, m->old_len, to);
 	if (s == FW_OK && keep)
-		r = leave_behind(m, v);
+		r = leave_behind(m, v, to);
 	if (keep)
 		let_go_section(m->t, v);
 	if (s != FW_OK)

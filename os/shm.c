@@ -132,15 +132,24 @@ static uint64_t attachments(struct kthread *t, uint32_t id, uint64_t at_host)
 	return (at_host > mapped ? at_host - mapped : 0) + c.n;
 }
 
+/* How many there are; agents of others are told to look. */
 static unsigned living_guests(struct kthread *t)
 {
+	struct fw_space_port *sp;
 	unsigned n = 0;
 
 	procs_lock(t);
-	for (struct fw_proc *p = t->p->run->procs; p; p = p->next)
-		if (p->space && fw_space_port(p->space)->owner_pid == p->pid &&
-		    thread_lives(p->pid))
+	for (struct fw_proc *p = t->p->run->procs; p; p = p->next) {
+		sp = p->space ? fw_space_port(p->space) : NULL;
+		if (!sp || sp->owner_pid != p->pid)
+			continue;
+		if (thread_lives(p->pid)) {
 			n++;
+			continue;
+		}
+		__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
+		fwp_wake(&sp->mail);
+	}
 	procs_unlock(t);
 	return n;
 }
