@@ -254,12 +254,24 @@ static long open_own_exe(struct kthread *t, long fd, uint64_t flags)
 
 static void kept_forget(long fd);
 
+/* Notes that there is one, if this is one. */
+static void note_view(struct kthread *t, long fd, uint64_t dev)
+{
+	struct view v = {.kind = VIEW_NONE};
+
+	if (!name_of_fd(fd, v.path) || !view_classify(t, &v))
+		return;
+	note_device(t->p->run, dev);
+	if (v.kind == VIEW_MEM)
+		t->p->run->view_mem = 1;
+	kept_forget(fd);
+}
+
 long view_opened(struct kthread *t, long fd, uint64_t flags)
 {
 	static uint64_t plain_dev; /* where there are none, as seen last */
 	static struct stat image;  /* the kernel half's */
 	struct stat st;
-	struct view v;
 
 	/* Those with a major number are disks. */
 	if (fd < 0 || HC2(__NR_fstat, fd, &st) || st.st_dev >> 8 & 0xfff ||
@@ -272,11 +284,8 @@ long view_opened(struct kthread *t, long fd, uint64_t flags)
 			fd = open_own_exe(t, fd, flags);
 	} else if (!has_views(fd)) {
 		__atomic_store_n(&plain_dev, st.st_dev, __ATOMIC_RELAXED);
-	} else if (name_of_fd(fd, v.path) && view_classify(t, &v)) {
-		note_device(t->p->run, st.st_dev);
-		if (v.kind == VIEW_MEM)
-			t->p->run->view_mem = 1;
-		kept_forget(fd);
+	} else {
+		note_view(t, fd, st.st_dev);
 	}
 	return fd;
 }
