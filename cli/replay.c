@@ -447,7 +447,7 @@ static double now(void)
 
 static int replay(struct replay *r)
 {
-	bool in = !strcmp(r->path, "-");
+	bool in = !r->path || !strcmp(r->path, "-");
 	int fd = STDIN_FILENO, status;
 	double start = now();
 

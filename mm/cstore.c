@@ -340,7 +340,7 @@ static unsigned segment_walk(const struct cstore_segment *s,
 {
 	unsigned at = 0, n = (s->at + CSTORE_PAGE - 1) / CSTORE_PAGE, i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < FW_MAX_ACTOR_LOG; i++)
 		filled[i] = (struct filled){0, CSTORE_UNITS, CSTORE_UNITS};
 	if (s->at % CSTORE_PAGE != 0)
 		filled[n - 1].end = s->at % CSTORE_PAGE / CSTORE_UNIT;

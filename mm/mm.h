@@ -17,6 +17,7 @@ static inline void journal_word(struct fw_mm *mm, const fw_undo_word *word)
 
 	FW_ASSERT(n < FW_UNDO_MAX);
 	mm->undo[n].at = (uintptr_t)word;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	mm->undo[n].old = *word;
 	fw_barrier();
 	*(volatile uint32_t *)&mm->undo_count = n + 1;

@@ -129,7 +129,7 @@ static void oops_tables(struct oops *o, struct fw_space *space)
 		return;
 	}
 	n = table_path(space, vpn_of(o->t->cr2), entry);
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && i < FW_LEVELS; i++) {
 		if (i > 0) {
 			text(o, " ");
 			text(o, name[FW_LEVELS - 1 - i]);

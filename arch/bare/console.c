@@ -118,7 +118,7 @@ size_t ksnprintf(char *to, size_t size, const char *form, ...)
 
 void kprintf(const char *form, ...)
 {
-	char line[256];
+	char line[256] = "";
 	struct sink s = {line, 0, sizeof(line)};
 	va_list args;
 
