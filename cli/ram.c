@@ -102,7 +102,8 @@ static int set_compressed(const struct front *f, uint32_t *ret_frames)
 	uint64_t most = f->ram_bytes / 4 * 3 & ~FW_PAGE_MASK;
 
 	if (!f->opt.compress)
-		bytes = f->ram_bytes < COMPRESS_RAM ? f->ram_bytes / 4 : 0;
+		bytes = f->ram_bytes >= COMPRESS_RAM ? 0 :
+			f->opt.strict ? f->ram_bytes / 4 : most;
 	else if (bytes && f->ram_bytes >= COMPRESS_RAM)
 		return fail(EXIT_US,
 			    "-b lz4: pages are compressed in less than %s of "

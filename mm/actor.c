@@ -110,7 +110,7 @@ static void actor_give_back(struct fw_mm *mm, struct fw_actor *a)
 			frame_free(mm, f);
 			break;
 		case HELD_READ:
-			frame_read_done(mm, f, false);
+			frame_read_done(mm, f, false, false);
 			break;
 		case HELD_WRITE:
 			frame_write_done(mm, f, false);

@@ -40,7 +40,6 @@
 #define INDEX_FRAMES (PFILE_CHUNK_SLOTS / INDEX_SLOTS)
 #define DIR_ENTRIES 512u
 #define SLOTS_PER_FRAME 128 /* of RAM: more than will ever be needed */
-#define SEGMENT_STEP 4 /* frames that are taken at once */
 
 /* In fw_frame.owner: live objects, first unit of one, units in use. */
 #define INFO_COUNT 0x3ffu
@@ -48,28 +47,11 @@
 #define INFO_END_SHIFT 20
 #define INFO_UNITS 0x1ffu
 
-static fw_pfn pos_pfn(cstore_pos pos)
-{
-	return pos / CSTORE_UNITS;
-}
-
-static unsigned pos_unit(cstore_pos pos)
-{
-	return pos % CSTORE_UNITS;
-}
-
-static unsigned object_units(unsigned bytes)
-{
-	unsigned n = (unsigned)sizeof(struct cstore_object) + bytes;
-
-	return (n + CSTORE_UNIT - 1) / CSTORE_UNIT;
-}
-
 struct cstore_object *cstore_object(const struct fw_mm *mm, cstore_pos pos)
 {
-	char *data = frame_data(mm, pos_pfn(pos));
+	char *data = frame_data(mm, cstore_pfn(pos));
 
-	return (void *)(data + pos_unit(pos) * CSTORE_UNIT);
+	return (void *)(data + cstore_unit(pos) * CSTORE_UNIT);
 }
 
 unsigned cstore_count(const struct fw_frame *f)
@@ -94,6 +76,7 @@ void cstore_init(struct fw_mm *mm)
 		slots = PTE_SLOT_VAD;
 	store_file(mm)->slots = slots < UINT32_MAX ? slots : UINT32_MAX;
 	store_file(mm)->hint = 1;
+	cstore_size_init(mm);
 }
 
 static cstore_place *index_word(const struct fw_mm *mm, uint64_t slot)
@@ -159,7 +142,7 @@ cstore_pos cstore_next(const struct fw_mm *mm, fw_pfn pfn, unsigned unit)
 	unsigned end = info >> INFO_END_SHIFT & INFO_UNITS, at = first;
 
 	while (at < unit && at < end)
-		at += object_units(
+		at += cstore_units(
 			cstore_object(mm, pfn * CSTORE_UNITS + at)->bytes);
 	return at < end ? pfn * CSTORE_UNITS + at : 0;
 }
@@ -175,25 +158,40 @@ static void frame_count(struct fw_mm *mm, struct fw_frame *f, int by)
 	}
 }
 
-void cstore_release(struct fw_mm *mm, cstore_pos pos, cstore_place now)
+/* The object has no bytes there any more. */
+static void object_leave(struct fw_mm *mm, cstore_pos pos)
 {
-	struct cstore_object *o = cstore_object(mm, pos);
-	struct fw_frame *f = frame_at(mm, pos_pfn(pos));
-	unsigned end = pos_unit(pos) + object_units(o->bytes);
+	struct fw_frame *f = frame_at(mm, cstore_pfn(pos));
+	unsigned bytes = cstore_object(mm, pos)->bytes;
 
-	FW_SET(mm, *index_word(mm, o->slot), now);
-	FW_SUB(mm, mm->store_pages, 1);
-	FW_SUB(mm, mm->store_bytes, o->bytes);
-	if (end > CSTORE_UNITS)
+	if (cstore_unit(pos) + cstore_units(bytes) > CSTORE_UNITS)
 		frame_count(mm, frame_at(mm, f->next), -1);
 	frame_count(mm, f, -1);
 }
 
+void cstore_release(struct fw_mm *mm, cstore_pos pos, cstore_place now)
+{
+	const struct cstore_object *o = cstore_object(mm, pos);
+
+	FW_SET(mm, *index_word(mm, o->slot), now);
+	FW_SUB(mm, mm->store_pages, 1);
+	FW_SUB(mm, mm->store_bytes, o->bytes);
+	object_leave(mm, pos);
+}
+
+void cstore_relocate(struct fw_mm *mm, cstore_pos from, cstore_pos to)
+{
+	FW_SET(mm, *index_word(mm, cstore_object(mm, from)->slot), to);
+	object_leave(mm, from);
+}
+
 bool cstore_drop(struct fw_mm *mm, uint64_t slot)
 {
-	cstore_place *w = index_word(mm, slot), at = *w;
+	cstore_place *w = index_word(mm, slot), at = w ? *w : 0;
 	struct cstore_object *o;
 
+	if (at == 0) /* no page has come there yet */
+		return false;
 	if (at & CSTORE_ON_DISK) {
 		FW_SET(mm, *w, 0);
 		slot_free(mm, cstore_disk_file(at), cstore_disk_slot(at));
@@ -221,94 +219,6 @@ void cstore_reap(struct fw_mm *mm)
 	}
 }
 
-/* ---- a segment ----------------------------------------------------------- */
-
-void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
-		  struct fw_actor *actor)
-{
-	s->mm = mm;
-	s->actor = actor;
-	s->at = 0;
-	s->full = !cstore_on(mm) || !actor;
-}
-
-/* Some frames more. What is compressed frees more than it takes: it may have
- * frames that pages may not. */
-static bool segment_grow(struct cstore_segment *s)
-{
-	struct fw_actor *a = s->actor;
-	struct fw_mm *mm = s->mm;
-	unsigned i, n = SEGMENT_STEP;
-	bool zero;
-
-	if (a->n_log + n > FW_MAX_ACTOR_LOG)
-		return false;
-	mm_lock(mm, a);
-	if (mm->store_frames + a->n_log + n > mm->store_max ||
-	    frames_available(mm) < n + FRAMES_LAST)
-		n = 0;
-	for (i = 0; i < n; i++) {
-		fw_pfn pfn = refused(mm, FW_NEED_FRAME) ?
-				     FW_PFN_NONE : frame_take(mm, false, &zero);
-
-		if (pfn == FW_PFN_NONE || pfn >> CSTORE_PFN_BITS != 0) {
-			if (pfn != FW_PFN_NONE)
-				frame_free(mm, frame_at(mm, pfn));
-			break;
-		}
-		FW_SET(mm, a->log[a->n_log], pfn);
-		FW_ADD(mm, a->n_log, 1);
-	}
-	mm_unlock(mm);
-	return n > 0 && i == n;
-}
-
-/* Copies to where the segment is filled up to; it has room. */
-static void segment_copy(struct cstore_segment *s, unsigned at,
-			 const void *from, unsigned n)
-{
-	const char *p = from;
-
-	while (n > 0) {
-		unsigned in = at % CSTORE_PAGE, k = CSTORE_PAGE - in;
-		fw_pfn pfn = s->actor->log[at / CSTORE_PAGE];
-
-		if (k > n)
-			k = n;
-		fw_memcpy((char *)frame_data(s->mm, pfn) + in, p, k);
-		p += k;
-		at += k;
-		n -= k;
-	}
-}
-
-/* Not inlined: the page stands on the stack only while one is compressed. */
-__attribute__((noinline)) cstore_pos cstore_put(struct cstore_segment *s,
-						const void *page)
-{
-	struct cstore_object o = {.slot = 0}; /* nobody's */
-	uint64_t bytes[CSTORE_MOST / sizeof(uint64_t)];
-	unsigned n, at = s->at;
-
-	if (s->full)
-		return 0;
-	n = fwp_compress(s->mm, page, bytes, sizeof(bytes));
-	if (n == 0)
-		return 0;
-	o.bytes = (uint16_t)n;
-	while (s->actor->n_log * CSTORE_PAGE <
-	       at + object_units(n) * CSTORE_UNIT)
-		if (!segment_grow(s)) {
-			s->full = true;
-			return 0;
-		}
-	segment_copy(s, at, &o, sizeof(o));
-	segment_copy(s, at + (unsigned)sizeof(o), bytes, n);
-	s->at += object_units(n) * CSTORE_UNIT;
-	return s->actor->log[at / CSTORE_PAGE] * CSTORE_UNITS +
-	       at % CSTORE_PAGE / CSTORE_UNIT;
-}
-
 uint64_t cstore_publish(struct fw_mm *mm, cstore_pos pos)
 {
 	struct cstore_object *o = cstore_object(mm, pos);
@@ -329,66 +239,14 @@ uint64_t cstore_publish(struct fw_mm *mm, cstore_pos pos)
 	return slot;
 }
 
-/* A frame of the segment: which objects have bytes in it. */
-struct filled {
-	unsigned count, first, end;
-};
-
-/* Walks the objects of a segment; of frame i it learns what is in there. */
-static unsigned segment_walk(const struct cstore_segment *s,
-			     struct filled filled[FW_MAX_ACTOR_LOG])
+void cstore_join(struct fw_mm *mm, struct fw_frame *f, unsigned count,
+		 unsigned first, unsigned end)
 {
-	unsigned at = 0, n = (s->at + CSTORE_PAGE - 1) / CSTORE_PAGE, i;
-
-	for (i = 0; i < FW_MAX_ACTOR_LOG; i++)
-		filled[i] = (struct filled){0, CSTORE_UNITS, CSTORE_UNITS};
-	if (s->at % CSTORE_PAGE != 0)
-		filled[n - 1].end = s->at % CSTORE_PAGE / CSTORE_UNIT;
-	while (at < s->at) {
-		unsigned frame = at / CSTORE_PAGE;
-		unsigned unit = at % CSTORE_PAGE / CSTORE_UNIT;
-		cstore_pos pos = s->actor->log[frame] * CSTORE_UNITS + unit;
-		unsigned units = object_units(
-			cstore_object(s->mm, pos)->bytes);
-		bool live = cstore_live(s->mm, pos);
-
-		if (unit < filled[frame].first)
-			filled[frame].first = unit;
-		filled[frame].count += live;
-		if (unit + units > CSTORE_UNITS)
-			filled[frame + 1].count += live;
-		at += units * CSTORE_UNIT;
-	}
-	return n;
-}
-
-/* Frames between two that are kept stay in the log too, so that an object's
- * frames follow each other there; one without objects goes the usual way. */
-void cstore_seal(struct cstore_segment *s)
-{
-	struct filled filled[FW_MAX_ACTOR_LOG];
-	struct fw_actor *a = s->actor;
-	struct fw_mm *mm = s->mm;
-	unsigned i, n;
-
-	if (!a || a->n_log == 0)
-		return;
-	n = segment_walk(s, filled);
-	for (i = 0; i < a->n_log; i++) {
-		struct fw_frame *f = frame_at(mm, a->log[i]);
-
-		if (i >= n || filled[i].count == 0) {
-			frame_free(mm, f);
-			continue;
-		}
-		FW_SET(mm, f->type, FRAME_STORE);
-		FW_SET(mm, f->owner,
-		       filled[i].count | filled[i].first << INFO_FIRST_SHIFT |
-			       filled[i].end << INFO_END_SHIFT);
-		FW_ADD(mm, mm->store_frames, 1);
-		list_push(mm, &mm->store_log, f);
-	}
-	FW_SET(mm, a->n_log, 0);
+	FW_SET(mm, f->type, FRAME_STORE);
+	FW_SET(mm, f->owner,
+	       count | first << INFO_FIRST_SHIFT | end << INFO_END_SHIFT);
+	FW_ADD(mm, mm->store_frames, 1);
+	list_push(mm, &mm->store_log, f);
 }
 
 /* ---- for verify.c -------------------------------------------------------- */
@@ -405,9 +263,9 @@ static uint64_t audit_frame(struct fw_mm *mm, fw_pfn pfn, uint64_t *ret_live,
 
 	while ((pos = cstore_next(mm, pfn, unit)) != 0) {
 		const struct cstore_object *o = cstore_object(mm, pos);
-		unsigned end = pos_unit(pos) + object_units(o->bytes);
+		unsigned end = cstore_unit(pos) + cstore_units(o->bytes);
 
-		unit = pos_unit(pos) + 1;
+		unit = cstore_unit(pos) + 1;
 		if (!cstore_live(mm, pos))
 			continue;
 		(*ret_live)++;

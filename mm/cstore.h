@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cstore.h - the compressed store: pages that have left, compressed, in frames
- * of RAM in front of the page files; cstore.c, cstore_io.c.
+ * of RAM in front of the page files; cstore.c,
+ * cstore_fill.c, cstore_io.c, cstore_size.c.
  */
 #ifndef FW_MM_CSTORE_H
 #define FW_MM_CSTORE_H
@@ -19,6 +20,16 @@
 typedef uint32_t cstore_pos;
 #define CSTORE_PFN_BITS 24 /* RAM of 64 GiB */
 
+static inline fw_pfn cstore_pfn(cstore_pos pos)
+{
+	return pos / CSTORE_UNITS;
+}
+
+static inline unsigned cstore_unit(cstore_pos pos)
+{
+	return pos % CSTORE_UNITS;
+}
+
 /*
  * PTEs name pages of the store like those of a page file, by a slot of file
  * CSTORE_FILE, which has no medium. A word for each slot says where the page
@@ -28,6 +39,10 @@ typedef uint32_t cstore_pos;
 #define CSTORE_FILE (FW_MAX_PAGE_FILES - 1u)
 typedef uint64_t cstore_place;
 #define CSTORE_ON_DISK ((cstore_place)1 << 63)
+/* ... and when it went there: the pages moved before it, as far as these bits
+ * can say. */
+#define CSTORE_WHEN_SHIFT 32
+#define CSTORE_WHEN_MASK ((cstore_place)0xffffff)
 
 static inline cstore_place cstore_on_disk(unsigned file, uint64_t slot)
 {
@@ -41,7 +56,29 @@ static inline unsigned cstore_disk_file(cstore_place place)
 
 static inline uint64_t cstore_disk_slot(cstore_place place)
 {
-	return place & (((cstore_place)1 << 56) - 1);
+	return (uint32_t)place;
+}
+
+static inline cstore_place cstore_stamp(const struct fw_mm *mm,
+					cstore_place place)
+{
+	return place | (mm->store_moved & CSTORE_WHEN_MASK)
+			       << CSTORE_WHEN_SHIFT;
+}
+
+/* Pages moved since the one that is in this place. */
+static inline uint64_t cstore_since(const struct fw_mm *mm,
+				    cstore_place place)
+{
+	return (mm->store_moved - (place >> CSTORE_WHEN_SHIFT)) &
+	       CSTORE_WHEN_MASK;
+}
+
+/* Whether b is the next slot on the disk after a. */
+static inline bool cstore_adjacent(cstore_place a, cstore_place b)
+{
+	return cstore_disk_file(a) == cstore_disk_file(b) &&
+	       cstore_disk_slot(a) + 1 == cstore_disk_slot(b);
 }
 
 /* What stands before the bytes of an object. */
@@ -50,6 +87,13 @@ struct cstore_object {
 	uint16_t bytes;
 	uint16_t flags; /* enum cstore_flag */
 };
+
+static inline unsigned cstore_units(unsigned bytes)
+{
+	unsigned n = (unsigned)sizeof(struct cstore_object) + bytes;
+
+	return (n + CSTORE_UNIT - 1) / CSTORE_UNIT;
+}
 
 enum cstore_flag {
 	CSTORE_MOVING = 1,  /* an actor is writing it to a page file */
@@ -62,6 +106,7 @@ struct cstore_segment {
 	struct fw_actor *actor;
 	unsigned at; /* bytes filled */
 	bool full;   /* no more frames can be had */
+	bool packs;  /* it takes what is in the log already */
 };
 
 /* ---- cstore.c ------------------------------------------------------------ */
@@ -85,6 +130,12 @@ cstore_place cstore_find(const struct fw_mm *mm, uint64_t slot);
 bool cstore_drop(struct fw_mm *mm, uint64_t slot);
 /* The object goes; its page is now in this place. */
 void cstore_release(struct fw_mm *mm, cstore_pos pos, cstore_place now);
+/* The object has been copied from there, all of it. */
+void cstore_relocate(struct fw_mm *mm, cstore_pos from, cstore_pos to);
+/* A frame with `count` live objects, of which the first begins in this unit,
+ * and the last ends before that, is the youngest of the log. */
+void cstore_join(struct fw_mm *mm, struct fw_frame *f, unsigned count,
+		 unsigned first, unsigned end);
 /* The page file whose slots PTEs name is made; when the manager is. */
 void cstore_init(struct fw_mm *mm);
 struct cstore_object *cstore_object(const struct fw_mm *mm, cstore_pos pos);
@@ -102,7 +153,7 @@ uint64_t cstore_audit(struct fw_mm *mm,
 /* Live objects with bytes in a frame of the log. */
 unsigned cstore_count(const struct fw_frame *f);
 
-/* ---- filling: no locks --------------------------------------------------- */
+/* ---- cstore_fill.c: no locks --------------------------------------------- */
 
 void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
 		  struct fw_actor *actor);
@@ -110,12 +161,26 @@ void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
  * become small enough, or there are no frames for it. */
 cstore_pos cstore_put(struct cstore_segment *s, const void *page);
 
+/* Packs the log, or writes its oldest objects to page files, until n pages more
+ * have room. False: there is none. */
+bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
+
 /* ---- ... and publishing: mm lock, one section, in this order ------------- */
 
 /* A slot of CSTORE_FILE whose page is this object, or 0: none is to be had. */
 uint64_t cstore_publish(struct fw_mm *mm, cstore_pos pos);
 /* The frames that hold published objects join the log, others are free. */
 void cstore_seal(struct cstore_segment *s);
+
+/* ---- cstore_size.c -------------------------------------------------------- */
+
+void cstore_size_init(struct fw_mm *mm);
+/* Frames that it may have just now. */
+uint64_t cstore_limit(const struct fw_mm *mm);
+/* A page in a slot is needed, so long after it left memory; `stored`: it went
+ * to the store then. */
+void cstore_note(struct fw_mm *mm, uint64_t distance, cstore_place place,
+		 bool stored);
 
 /* ---- cstore_io.c --------------------------------------------------------- */
 
@@ -125,9 +190,6 @@ void cstore_seal(struct cstore_segment *s);
 bool cstore_load(const struct fw_mm *mm, cstore_pos pos, fw_pfn pfn);
 /* Writes some of the oldest objects to page files: how many; no locks. */
 unsigned cstore_shrink(struct fw_mm *mm, struct fw_actor *actor);
-/* Writes the oldest objects to page files until n pages more have room; no
- * locks. False: there is none. */
-bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
 /* What a dead actor was writing. */
 void cstore_abandon(struct fw_mm *mm, struct fw_actor *dead);
 

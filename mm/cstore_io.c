@@ -162,7 +162,7 @@ static void move_settle(struct fw_mm *mm, cstore_pos pos, cstore_place to,
 
 	FW_SET(mm, o->flags, 0);
 	if (good && !deleted)
-		cstore_release(mm, pos, to);
+		cstore_release(mm, pos, cstore_stamp(mm, to));
 	else
 		slot_free(mm, cstore_disk_file(to), cstore_disk_slot(to));
 	if (deleted)
@@ -206,29 +206,6 @@ unsigned cstore_shrink(struct fw_mm *mm, struct fw_actor *actor)
 	for (i = 0; i < m.n_runs; i++)
 		m.run[i].good = move_write(&m, &m.run[i]);
 	return move_end(&m);
-}
-
-/* Most pages become half as large; a quarter of a small store is enough. */
-static uint64_t room_wanted(const struct fw_mm *mm, unsigned pages)
-{
-	uint64_t want = pages / 2 + 1, most = mm->store_max / 4;
-
-	return want < most ? want : most;
-}
-
-bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n)
-{
-	unsigned tries;
-
-	if (!cstore_on(mm) || !actor)
-		return false;
-	for (tries = 0; tries < CSTORE_TRIES; tries++) {
-		if (mm->store_frames + room_wanted(mm, n) <= mm->store_max)
-			return true;
-		if (cstore_shrink(mm, actor) == 0)
-			return false;
-	}
-	return true;
 }
 
 void cstore_abandon(struct fw_mm *mm, struct fw_actor *dead)

@@ -267,6 +267,8 @@ static enum fw_step fault_dirty(struct fw_plan *p)
 	struct fw_frame *f = frame_at(p->mm, fw_pte_pfn(*p->pte));
 
 	FW_ASSERT(*p->pte & PTE_SWW);
+	if (pte_has_slot(f->original))
+		ahead_note_use(p->vad, true);
 	frame_drop_slot(p->mm, f);
 	FW_SET(p->mm, *p->pte, *p->pte | PTE_D | PTE_W);
 	plan_window(p, p->vpn, 1, FW_KIND_DIRTY);

@@ -12,14 +12,16 @@
 #include <mm/cstore.h>
 #include <mm/plan.h>
 
-void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good)
+void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good,
+		     bool keep)
 {
 	FW_ASSERT((f->flags & FRAME_READ) && f->state == FRAME_TRANSITION);
 	(*frame_wait_word(mm, frame_pfn(mm, f)))++;
 	if (f->flags & FRAME_DELETED) {
 		frame_free(mm, f);
 	} else if (good) {
-		if (pte_has_slot(f->original) && cstore_has(mm, f->original))
+		if (!keep && pte_has_slot(f->original) &&
+		    cstore_has(mm, f->original))
 			frame_give_up_slot(mm, f);
 		FW_SET(mm, f->flags, f->flags & ~FRAME_READ);
 		FW_SET(mm, f->owner, 0);
@@ -47,73 +49,70 @@ static void read_prepare(struct fw_plan *p, fw_pte *loc, bool proto,
 	FW_SET(mm, *loc, pte_make_transition(pfn, pte_prot(f->original)));
 }
 
-/*
- * The window of a region's reads follows what they are good for. The last page
- * of each cluster stays unmapped (fault_trans.c). If it has been touched by the
- * time of the next read, or that read is for the page behind it, the window
- * doubles; else it is halved, down to the page that is needed. vad->ahead
- * holds the last window, and AHEAD_HIT once that page was touched.
- */
-static unsigned slot_window(const struct fw_plan *p)
+/* Where the content of a page is that is in no frame. False: it is in one, or
+ * nowhere. */
+static bool slot_look(struct fw_plan *p, fw_vpn vpn)
 {
-	const struct fw_vad *vad = p->vad;
-	unsigned last = vad->ahead & ~AHEAD_HIT;
+	fw_pte *pte = p->pte + ((int64_t)vpn - (int64_t)p->vpn), *loc;
+	struct fw_source *s = plan_source(p, vpn);
 
-	if (p->single || (vad->flags & FW_VADF_RANDOM))
-		return 1;
-	if (vad->flags & FW_VADF_SEQUENTIAL)
-		return FW_BLOCK_PAGES;
-	if (last == 0)
-		return AHEAD_FIRST;
-	if (!(vad->ahead & AHEAD_HIT) && vad->last_fault != p->vpn)
-		return last > 1 ? last / 2 : 1;
-	return last * 2 < FW_BLOCK_PAGES ? last * 2 : FW_BLOCK_PAGES;
+	loc = page_locate(p->mm, p->vad, vpn, pte, &s->proto);
+	if (!loc || !pte_has_slot(*loc))
+		return false;
+	s->loc = loc;
+	s->slot = pte_slot(*loc);
+	s->place = cstore_has(p->mm, *loc) ?
+			   cstore_find(p->mm, s->slot) :
+			   cstore_on_disk(pte_file(*loc), s->slot);
+	return true;
 }
 
-/* Where on a disk the page is, which is not in a frame. */
-static cstore_place slot_place(const struct fw_mm *mm, fw_pte pte)
+/* Whether both are in the compressed store, or in adjacent slots on a disk. */
+static bool slot_joins(struct fw_plan *p, fw_vpn below)
 {
-	return cstore_has(mm, pte) ? cstore_find(mm, pte_slot(pte)) :
-		       cstore_on_disk(pte_file(pte), pte_slot(pte));
+	cstore_place a = plan_source(p, below)->place;
+	cstore_place b = plan_source(p, below + 1)->place;
+
+	if (a & CSTORE_ON_DISK)
+		return cstore_adjacent(a, b);
+	return !(b & CSTORE_ON_DISK);
 }
 
-/* How many pages from the faulting one on lie in adjacent slots. */
-static unsigned slot_pages(const struct fw_plan *p, unsigned want)
+/* The pages around the faulting one, within the window, to be read with it. */
+static unsigned slot_run(struct fw_plan *p)
 {
-	cstore_place first = slot_place(p->mm, *p->loc);
-	fw_vpn lo;
-	unsigned n, block = plan_block(p, &lo);
+	unsigned n = ahead_window(p, &p->read_lo);
+	fw_vpn end = p->read_lo + n, hi = p->vpn, lo = p->vpn;
 
-	for (n = 1; n < want && p->vpn + n < lo + block; n++) {
-		bool proto;
-		fw_pte *loc = page_locate(p->mm, p->vad, p->vpn + n,
-					  p->pte + n, &proto);
-
-		if (!loc || !pte_has_slot(*loc) ||
-		    slot_place(p->mm, *loc) != first + n)
-			break;
-	}
-	return n;
+	p->source_lo = p->read_lo;
+	slot_look(p, p->vpn);
+	while (lo > p->read_lo && slot_look(p, lo - 1) &&
+	       slot_joins(p, lo - 1))
+		lo--;
+	while (hi + 1 < end && slot_look(p, hi + 1) && slot_joins(p, hi))
+		hi++;
+	p->read_lo = lo;
+	return (unsigned)(hi + 1 - lo);
 }
 
 enum fw_step fault_read_slot(struct fw_plan *p)
 {
-	unsigned want = slot_window(p), n, i, index;
+	unsigned want = slot_run(p), n, i, index;
 	struct frame_cluster c;
-	bool zero, stored;
+	bool zero;
 
-	n = fault_stored(p, want);
-	stored = n > 0;
-	n = plan_room_read(p, stored ? n : slot_pages(p, want));
+	n = plan_room_read(p, want);
 	if (n == 0)
 		return FW_STEP_FRAMES;
-	p->from_store = stored;
-	p->vad->ahead = (uint8_t)want;
-	p->file = cstore_disk_file(slot_place(p->mm, *p->loc));
-	p->slot = cstore_disk_slot(slot_place(p->mm, *p->loc));
+	if (n < want)
+		p->read_lo = p->vpn;
 	p->f->distance = refault_return(p->mm, p->loc, false);
+	cstore_note(p->mm, p->f->distance, plan_source(p, p->vpn)->place,
+		    cstore_has(p->mm, *p->loc));
 	p->section = NULL;
-	c = plan_cluster(p, p->loc, p->proto, p->vpn, &index);
+	c = plan_cluster(p, plan_source(p, p->read_lo)->loc,
+			 plan_source(p, p->read_lo)->proto, p->read_lo,
+			 &index);
 	for (i = 0; i < n; i++) {
 		p->pfn[i] = frame_take_in(p->mm, &c,
 					  (index + i) & FW_BLOCK_MASK, false,
@@ -122,20 +121,14 @@ enum fw_step fault_read_slot(struct fw_plan *p)
 	}
 	/* Taking a frame cannot have changed our pages: they are in slots. */
 	for (i = 0; i < n; i++) {
-		bool proto;
-		fw_pte *loc = page_locate(p->mm, p->vad, p->vpn + i,
-					  p->pte + i, &proto);
+		const struct fw_source *s = plan_source(p, p->read_lo + i);
 
-		read_prepare(p, loc, proto, p->pfn[i]);
-	}
-	if (n > 1) {
-		struct fw_frame *f = frame_at(p->mm, p->pfn[n - 1]);
-
-		FW_SET(p->mm, f->prio, f->prio | FRAME_AHEAD);
-		p->mm->ahead++;
+		read_prepare(p, s->loc, s->proto, p->pfn[i]);
 	}
 	p->n_read = n;
-	p->io_kind = stored ? FW_KIND_COMPRESSED : FW_KIND_PAGE_FILE;
+	ahead_note(p);
+	p->io_kind = plan_source(p, p->read_lo)->place & CSTORE_ON_DISK ?
+			     FW_KIND_PAGE_FILE : FW_KIND_COMPRESSED;
 	actor_hold(p->mm, p->actor, HELD_READ, p->pfn, n);
 	return FW_STEP_READ;
 }
@@ -197,7 +190,7 @@ enum fw_step fault_read_file(struct fw_plan *p)
 		read_prepare(p, &first[i].pte, true, p->pfn[i]);
 	}
 	p->n_read = n;
-	p->from_store = false;
+	p->read_lo = p->vpn - (p->fault_page - p->page);
 	p->io_kind = FW_KIND_MAPPED_FILE;
 	p->cookie = vad->cookie;
 	p->section = vad->section;
@@ -242,20 +235,36 @@ bool read_failed(struct fw_plan *p)
 	return true;
 }
 
+/*
+ * A page that was read from a disk keeps its slot, so that it can go again
+ * without a write; but where there is a compressed store, and the page was away
+ * for so short a time that it would still have been in there, that is where it
+ * shall go the next time. (Kinds of pages whose PTE has no room for the time
+ * stay on the disk.)
+ */
+static bool read_keeps(const struct fw_plan *p)
+{
+	uint64_t distance = p->f->distance;
+
+	return distance == 0 || distance > p->mm->store_pages;
+}
+
 /* Ends the read: the first `good` frames have content. `status`: what those
  * who wait are to be told. */
 static void read_finish(struct fw_plan *p, unsigned good,
 			enum fw_status status)
 {
 	struct fw_mm *mm = p->mm;
-	bool sweep = false;
+	bool sweep = false, keep;
 	unsigned i;
 
 	mm_lock(mm, p->actor);
+	keep = read_keeps(p);
 	if (status != FW_OK)
 		read_note_error(p, status);
 	for (i = 0; i < p->n_read; i++)
-		frame_read_done(mm, frame_at(mm, p->pfn[i]), i < good);
+		frame_read_done(mm, frame_at(mm, p->pfn[i]), i < good,
+				keep);
 	actor_unhold(mm, p->actor);
 	if (p->section) {
 		FW_SET(mm, p->actor->held_section, NULL);
@@ -294,9 +303,13 @@ static enum fw_status read_pages(struct fw_plan *p, unsigned *ret_good)
 	struct fw_section *s = p->section;
 	enum fw_status status;
 
-	if (!s)
-		return fwp_store_read(p->mm, p->file, p->slot, p->pfn,
+	if (!s) {
+		cstore_place at = plan_source(p, p->read_lo)->place;
+
+		return fwp_store_read(p->mm, cstore_disk_file(at),
+				      cstore_disk_slot(at), p->pfn,
 				      p->n_read);
+	}
 	if (!s->image)
 		return fwp_section_read(s, p->cookie, p->page, p->pfn,
 					p->n_read, ret_good);
@@ -313,7 +326,7 @@ enum fw_step fault_read(struct fw_plan *p)
 	enum fw_status status;
 	bool final;
 
-	if (p->from_store)
+	if (p->io_kind == FW_KIND_COMPRESSED)
 		return fault_load(p);
 	status = read_pages(p, &good);
 	FW_ASSERT(good <= p->n_read);

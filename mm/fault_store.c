@@ -6,32 +6,12 @@
 #include <mm/cstore.h>
 #include <mm/plan.h>
 
-unsigned fault_stored(struct fw_plan *p, unsigned want)
-{
-	fw_vpn lo;
-	unsigned n, block = plan_block(p, &lo);
-
-	for (n = 0; n < want && p->vpn + n < lo + block; n++) {
-		bool proto;
-		fw_pte *loc = page_locate(p->mm, p->vad, p->vpn + n,
-					  p->pte + n, &proto);
-		cstore_place at;
-
-		if (!loc || !pte_has_slot(*loc) || !cstore_has(p->mm, *loc))
-			break;
-		at = cstore_find(p->mm, pte_slot(*loc));
-		if (at & CSTORE_ON_DISK)
-			break;
-		p->home[n] = pte_slot(*loc);
-		p->stored[n] = (cstore_pos)at;
-	}
-	return n;
-}
-
 /* What was decompressed counts if the object still is the slot's. */
-static bool load_counts(const struct fw_plan *p, unsigned i)
+static bool load_counts(struct fw_plan *p, unsigned i)
 {
-	return cstore_find(p->mm, p->home[i]) == p->stored[i];
+	const struct fw_source *s = plan_source(p, p->read_lo + i);
+
+	return cstore_find(p->mm, s->slot) == s->place;
 }
 
 /* An object may go while it is read; the page is then looked for again. One
@@ -43,7 +23,9 @@ enum fw_step fault_load(struct fw_plan *p)
 	bool bad;
 
 	while (good < p->n_read &&
-	       cstore_load(mm, p->stored[good], p->pfn[good]))
+	       cstore_load(mm,
+			   (cstore_pos)plan_source(p, p->read_lo + good)->place,
+			   p->pfn[good]))
 		good++;
 	mm_lock(mm, p->actor);
 	bad = good == 0 && load_counts(p, 0);
@@ -51,7 +33,7 @@ enum fw_step fault_load(struct fw_plan *p)
 		read_note_error(p, FW_E_IO);
 	for (i = 0; i < p->n_read; i++)
 		frame_read_done(mm, frame_at(mm, p->pfn[i]),
-				i < good && load_counts(p, i));
+				i < good && load_counts(p, i), false);
 	actor_unhold(mm, p->actor);
 	mm->store_reads++;
 	mm->store_loads += good;

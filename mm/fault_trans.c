@@ -10,20 +10,6 @@
 
 #define AGE_RESCUED 1 /* one lap of the clock more than others */
 
-/* The last page of a cluster that was read waits for an access of its own:
- * it tells whether reading ahead was worth it. */
-static bool ahead_touched(struct fw_plan *p, struct fw_frame *f, fw_vpn vpn)
-{
-	if (!(f->prio & FRAME_AHEAD))
-		return true;
-	if (vpn != p->vpn)
-		return false;
-	FW_SET(p->mm, f->prio, f->prio & ~FRAME_AHEAD);
-	p->vad->ahead |= AHEAD_HIT;
-	p->mm->ahead_used++;
-	return true;
-}
-
 /* page_locate(), where `beside` is the prototype of p->vpn in a section (else
  * NULL): those of a block lie side by side. */
 static fw_pte *resident_locate(const struct fw_plan *p, fw_pte *beside,
@@ -38,6 +24,14 @@ static fw_pte *resident_locate(const struct fw_plan *p, fw_pte *beside,
 	if (vad->page + (vpn - vad->start) >= vad->section->pages)
 		return NULL;
 	return beside + stride * ((int)vpn - (int)p->vpn);
+}
+
+/* More pages than these have been in use since it left. */
+static bool left_too_soon(const struct fw_plan *p)
+{
+	uint64_t distance = p->f->distance;
+
+	return distance > 0 && distance <= p->mm->count[FRAME_ACTIVE];
 }
 
 /* Maps a page if its content is in a frame and not being read. */
@@ -56,13 +50,14 @@ static bool resident_map(struct fw_plan *p, fw_pte *beside, fw_vpn vpn,
 	if (f->flags & FRAME_READ)
 		return false;
 	rescued = !pte_is_valid(*loc) && !p->did_io;
-	dirty = vpn == p->vpn && plan_writes(p);
+	dirty = (vpn == p->vpn && plan_writes(p)) ||
+		(!proto && ahead_writes(p, vpn));
 	if (!ahead_touched(p, f, vpn))
 		return false;
 	plan_map(p, pte, loc, proto, pfn, dirty);
 	if (p->did_io && pte_has_slot(f->original) && pfile_full(p->mm))
 		frame_mark_dirty(p->mm, f); /* another page needs its slot */
-	if (rescued)
+	if (rescued || (vpn == p->vpn && left_too_soon(p)))
 		page_set_age(p->mm, pte, AGE_RESCUED);
 	return true;
 }
@@ -81,13 +76,35 @@ static bool frames_short(const struct fw_mm *mm)
  */
 static unsigned resident_window(const struct fw_plan *p, fw_vpn *ret_lo)
 {
-	*ret_lo = p->vpn;
-	if (p->vad->flags & FW_VADF_RANDOM)
+	unsigned n = plan_block(p, ret_lo);
+	fw_vpn lo = p->vpn, hi = p->vpn + 1;
+
+	if (p->vad->flags & FW_VADF_RANDOM) {
+		*ret_lo = lo;
 		return 1;
+	}
 	if (!frames_short(p->mm) || p->vad->section ||
 	    p->vad->last_fault == p->vpn)
-		return plan_block(p, ret_lo);
-	return p->did_io ? p->n_read : 1;
+		return n;
+	/* The region may have become smaller since the read began. */
+	if (p->did_io && p->read_lo > *ret_lo)
+		lo = p->read_lo;
+	else if (p->did_io)
+		lo = *ret_lo;
+	if (p->did_io)
+		hi = p->read_lo + p->n_read;
+	if (hi > *ret_lo + n)
+		hi = *ret_lo + n;
+	*ret_lo = lo;
+	return (unsigned)(hi - lo);
+}
+
+/* Where a walk goes on, if this is one. */
+static fw_vpn resident_next(const struct fw_plan *p, fw_vpn end)
+{
+	if (!p->did_io)
+		return end;
+	return plan_upwards(p) ? p->read_lo + p->n_read : p->read_lo - 1;
 }
 
 enum fw_step fault_resident(struct fw_plan *p)
@@ -105,7 +122,7 @@ enum fw_step fault_resident(struct fw_plan *p)
 	space_resident(p->mm, p->space, mapped);
 	plan_window(p, lo, n,
 		    was_valid ? FW_KIND_PROTOTYPE : FW_KIND_TRANSITION);
-	p->vad->last_fault = p->did_io ? p->vpn + p->n_read : lo + n;
+	p->vad->last_fault = resident_next(p, lo + n);
 	cow = (*p->pte & PTE_COW) != 0;
 	return cow && plan_writes(p) ? FW_STEP_AGAIN : FW_STEP_DONE;
 }

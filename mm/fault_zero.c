@@ -60,7 +60,7 @@ void zero_window_note(struct fw_plan *p, fw_vpn end, unsigned want)
 
 	if (vad->flags & FW_VADF_RANDOM)
 		return;
-	__atomic_store_n(&vad->window, (uint16_t)want, __ATOMIC_RELAXED);
+	__atomic_store_n(&vad->window, (uint8_t)want, __ATOMIC_RELAXED);
 	__atomic_store_n(&vad->last_fault, end, __ATOMIC_RELAXED);
 }
 

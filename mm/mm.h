@@ -292,7 +292,10 @@ fw_pte *page_locate(struct fw_mm *mm, const struct fw_vad *vad, fw_vpn vpn,
  * it was valid. Translations must have been dropped. */
 unsigned page_drop(struct fw_mm *mm, fw_pte *pte);
 /* A valid PTE becomes invalid, the page stays (trim). */
-void page_evict(struct fw_mm *mm, const struct fw_vad *vad, fw_pte *pte);
+void page_evict(struct fw_mm *mm, struct fw_vad *vad, fw_pte *pte);
+/* A page of the region that lies in a page file has been written to for the
+ * first time, or goes without (ahead.c). */
+void ahead_note_use(struct fw_vad *vad, bool written);
 /* The clone prototype loses one reference. */
 void proto_unref(struct fw_mm *mm, struct fw_proto *p);
 /* The content of a prototype (invalid everywhere) is dropped. */
@@ -440,8 +443,11 @@ bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only);
 
 /* ---- fault_io.c: the end of a read --------------------------------------- */
 
-/* A frame whose read ended: standby when it has good content. */
-void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good);
+/* A frame whose read ended: standby when it has good content. One that comes
+ * from the compressed store, and does not keep what it has there, is modified
+ * then. */
+void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good,
+		     bool keep);
 /* A frame whose write ended. */
 void frame_write_done(struct fw_mm *mm, struct fw_frame *f, bool good);
 

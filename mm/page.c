@@ -160,7 +160,7 @@ unsigned page_drop(struct fw_mm *mm, fw_pte *pte)
 	return pte_is_valid(v);
 }
 
-void page_evict(struct fw_mm *mm, const struct fw_vad *vad, fw_pte *pte)
+void page_evict(struct fw_mm *mm, struct fw_vad *vad, fw_pte *pte)
 {
 	fw_pte v = *pte;
 	struct fw_frame *f = frame_at(mm, fw_pte_pfn(v));
@@ -173,6 +173,8 @@ void page_evict(struct fw_mm *mm, const struct fw_vad *vad, fw_pte *pte)
 			frame_discard(mm, f);
 			return;
 		}
+		if (!(v & PTE_D) && pte_has_slot(f->original))
+			ahead_note_use(vad, false);
 		frame_unshare(mm, f, (v & PTE_D) != 0, vad->prot);
 		return;
 	}

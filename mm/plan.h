@@ -11,10 +11,6 @@
 
 #include <mm/mm.h>
 
-/* In vad->ahead, beside the window of the last read. */
-#define AHEAD_HIT 128u
-#define AHEAD_FIRST 4u
-
 enum fw_step {
 	FW_STEP_DONE,	/* f->kind is the outcome */
 	FW_STEP_AGAIN,	/* look again: the state has changed */
@@ -33,6 +29,14 @@ enum plan_what {
 	PLAN_READ_SLOT, /* in a page file */
 	PLAN_READ_FILE, /* in the file of its section */
 	PLAN_HOST,	/* host view */
+};
+
+/* Where a page that is to be read comes from: page file or compressed store. */
+struct fw_source {
+	fw_pte *loc;
+	uint64_t slot;	/* that *loc names */
+	uint64_t place; /* cstore_place */
+	bool proto;
 };
 
 struct fw_plan {
@@ -62,19 +66,27 @@ struct fw_plan {
 	/* FW_STEP_READ */
 	enum fw_kind io_kind;
 	unsigned n_read;
-	unsigned file;
-	uint64_t slot;
+	fw_vpn read_lo; /* the first of the pages that are read */
 	struct fw_section *section;
 	uint64_t page, fault_page, cookie;
 	/* FW_STEP_FRAMES */
 	unsigned need;
 	fw_pfn pfn[FW_BLOCK_PAGES];
-	/* Of a read from the compressed store: the objects, and the slots
-	 * that they are those of */
-	bool from_store;
-	uint32_t stored[FW_BLOCK_PAGES];
-	uint64_t home[FW_BLOCK_PAGES];
+	fw_vpn source_lo; /* whose source is the first */
+	struct fw_source source[FW_BLOCK_PAGES];
 };
+
+/* Of a page in the window of the read. */
+static inline struct fw_source *plan_source(struct fw_plan *p, fw_vpn vpn)
+{
+	return &p->source[vpn - p->source_lo];
+}
+
+/* Whether the read brings what lies above the faulting page. */
+static inline bool plan_upwards(const struct fw_plan *p)
+{
+	return p->vpn - p->read_lo < (p->n_read + 1) / 2;
+}
 
 static inline bool plan_writes(const struct fw_plan *p)
 {
@@ -121,6 +133,15 @@ bool plan_permitted(struct fw_plan *p);
 /* How many pages a first touch should give; that it gave those below `end`. */
 unsigned zero_window_size(const struct fw_plan *p);
 void zero_window_note(struct fw_plan *p, fw_vpn end, unsigned want);
+/* ahead.c: how many pages, from *ret_lo on, a read from a slot should bring,
+ * the faulting one among them. */
+unsigned ahead_window(struct fw_plan *p, fw_vpn *ret_lo);
+/* Those are going to be read. */
+void ahead_note(struct fw_plan *p);
+/* Whether a page that has been read is to be taken as written to. */
+bool ahead_writes(const struct fw_plan *p, fw_vpn vpn);
+/* Whether the page may be mapped; false: it waits to be touched itself. */
+bool ahead_touched(struct fw_plan *p, struct fw_frame *f, fw_vpn vpn);
 /* Resolves the fault, or leaves it alone; stripe's lock only. */
 bool fault_fast(struct fw_plan *p);
 enum fw_step fault_zero(struct fw_plan *p);
@@ -130,9 +151,6 @@ enum fw_step fault_collided(struct fw_plan *p);
 enum fw_step fault_cow(struct fw_plan *p);
 enum fw_step fault_read_slot(struct fw_plan *p);
 enum fw_step fault_read_file(struct fw_plan *p);
-/* How many pages from the faulting one on, of `want`, are in the compressed
- * store; p->stored says where. */
-unsigned fault_stored(struct fw_plan *p, unsigned want);
 /* Without locks, both; the former from the compressed store. */
 enum fw_step fault_load(struct fw_plan *p);
 enum fw_step fault_read(struct fw_plan *p);

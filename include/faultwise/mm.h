@@ -50,7 +50,7 @@
 #define FW_MAX_ANNOUNCE 40     /* ranges an actor may announce at once */
 #define FW_MAX_ACTOR_LOG 64    /* frames it may be filling with compressed
 				* pages */
-#define FW_MAX_ACTOR_MOVES 16  /* of these, that it writes to page files */
+#define FW_MAX_ACTOR_MOVES 32  /* of these, that it writes to page files */
 
 /* Page priorities: pages on standby are given up in this order. */
 #define FW_PRIO_LEVELS 8
@@ -152,11 +152,12 @@ struct fw_vad {
 	uint64_t cookie;	/* the port's; kept by splits and fork */
 	fw_vpn stack_low;	/* FW_VADF_STACK: lowest page given */
 	uint32_t tag;		/* the port's; kept by splits and fork */
-	uint16_t window;	/* read-ahead: pages of the next window */
+	uint8_t window;		/* first touches: pages of the next window */
 	uint8_t prio;		/* 1 + priority of its pages; 0: none set */
-	uint8_t ahead;		/* pages of the last cluster read; see
-				 * fault_io.c */
-	fw_vpn last_fault;	/* read-ahead: page after the last window */
+	/* What it has been worth, in points: ahead.c. */
+	int8_t ahead;		/* reading pages along */
+	int8_t writes;		/* taking pages that are read as written to */
+	fw_vpn last_fault;	/* read-ahead: where a walk would go on */
 };
 _Static_assert(sizeof(struct fw_vad) <= 96, "a region costs little");
 

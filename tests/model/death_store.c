@@ -104,16 +104,43 @@ static void fill_and_move(struct world *w)
 	fill_store(w);
 	while (totals(&w->r).store_pages > 0 &&
 	       totals(&w->r).store_moved < 2 * N_PRIVATE) {
-		w->r.s->mm->store_max = 8;
+		w->r.s->mm->store_goal = 8;
 		must(cstore_make_room(w->r.s->mm, w->r.s->keeper, 64), "room");
 	}
-	w->r.s->mm->store_max = RIG_STORE;
+	w->r.s->mm->store_goal = RIG_STORE;
 }
 
 TEST(death_in_reading_what_moved, "B04 B42")
 {
 	die_everywhere(&(struct scenario){fill_and_move, touch_all, 0, 0,
 					  find_all});
+}
+
+/* Frames for the index cannot be had: pages are written as they are. */
+static bool refuse_records(void *arg, enum fw_need need)
+{
+	(void)arg;
+	return need == FW_NEED_POOL;
+}
+
+TEST(without_an_index, "A22 B34")
+{
+	struct rig r = rig_start(500, 1, 1024);
+
+	map_single(&r, BASE, 100);
+	put_pages(r.cpu, BASE, 100, 1);
+	trim_all(&r, r.cpu);
+	mm_lock(r.s->mm, r.s->keeper);
+	pfile_grow(r.s->mm); /* slots there are */
+	mm_unlock(r.s->mm);
+	r.s->refuse_hook = refuse_records;
+	while (fw_write_modified(r.s->mm, r.s->keeper, 64) > 0)
+		;
+	r.s->refuse_hook = NULL;
+	is_u64(totals(&r).store_pages, 0, "nothing is stored");
+	rig_verify(&r);
+	is_u64(wrong_pages(r.cpu, BASE, 100, 1), 0, "nothing is lost");
+	rig_end(&r);
 }
 
 static void fork_again(struct world *w)

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cstore_fill.c - segments: new frames of the compressed store's log, and what
+ * comes into them: pages that are compressed, and objects out of frames in
+ * which most others have gone.
+ *
+ * A segment is filled by one actor without locks. Its frames stand in his
+ * record, and nobody else knows them, until they are sealed in one section.
+ *
+ * A frame leaves the log when its last object does, and pages are read back in
+ * any order; so before objects are moved to the disk for want of room, and as
+ * long as much of the log is holes, those of its oldest frames go to its end
+ * (the cleaning of LFS). That costs a copy, and they are taken for young.
+ */
+#include <mm/cstore.h>
+
+#define SEGMENT_STEP 4	/* frames that are taken at once */
+#define PACK_STEPS 2	/* ... of these for packing */
+#define PACK_OBJECTS 64 /* most that are packed in one section */
+#define PACK_FRAMES 64	/* most that are looked at */
+#define PACK_TRIES 32
+
+void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
+		  struct fw_actor *actor)
+{
+	s->mm = mm;
+	s->actor = actor;
+	s->at = 0;
+	s->packs = false;
+	s->full = !cstore_on(mm) || !actor;
+}
+
+/* Some frames more. What is compressed frees more than it takes: it may have
+ * frames that pages may not. So does what is packed, in the end: it may go
+ * beyond what the store may have. */
+static bool segment_grow(struct cstore_segment *s)
+{
+	struct fw_actor *a = s->actor;
+	struct fw_mm *mm = s->mm;
+	unsigned i, n = SEGMENT_STEP;
+	bool zero;
+
+	if (a->n_log + n > FW_MAX_ACTOR_LOG)
+		return false;
+	mm_lock(mm, a);
+	if ((!s->packs &&
+	     mm->store_frames + a->n_log + n > cstore_limit(mm)) ||
+	    frames_available(mm) < n + FRAMES_LAST)
+		n = 0;
+	for (i = 0; i < n; i++) {
+		fw_pfn pfn = refused(mm, FW_NEED_FRAME) ?
+				     FW_PFN_NONE : frame_take(mm, false, &zero);
+
+		if (pfn == FW_PFN_NONE || pfn >> CSTORE_PFN_BITS != 0) {
+			if (pfn != FW_PFN_NONE)
+				frame_free(mm, frame_at(mm, pfn));
+			break;
+		}
+		FW_SET(mm, a->log[a->n_log], pfn);
+		FW_ADD(mm, a->n_log, 1);
+	}
+	mm_unlock(mm);
+	return n > 0 && i == n;
+}
+
+/* Copies to where the segment is filled up to; it has room. */
+static void segment_copy(struct cstore_segment *s, unsigned at,
+			 const void *from, unsigned n)
+{
+	const char *p = from;
+
+	while (n > 0) {
+		unsigned in = at % CSTORE_PAGE, k = CSTORE_PAGE - in;
+		fw_pfn pfn = s->actor->log[at / CSTORE_PAGE];
+
+		if (k > n)
+			k = n;
+		fw_memcpy((char *)frame_data(s->mm, pfn) + in, p, k);
+		p += k;
+		at += k;
+		n -= k;
+	}
+}
+
+/* The name of the object there. */
+static cstore_pos segment_pos(const struct cstore_segment *s, unsigned at)
+{
+	return s->actor->log[at / CSTORE_PAGE] * CSTORE_UNITS +
+	       at % CSTORE_PAGE / CSTORE_UNIT;
+}
+
+static bool segment_has_room(const struct cstore_segment *s, unsigned bytes)
+{
+	return s->at + cstore_units(bytes) * CSTORE_UNIT <=
+	       s->actor->n_log * CSTORE_PAGE;
+}
+
+/* Not inlined: the page stands on the stack only while one is compressed. */
+__attribute__((noinline)) cstore_pos cstore_put(struct cstore_segment *s,
+						const void *page)
+{
+	struct cstore_object o = {.slot = 0}; /* nobody's */
+	uint64_t bytes[CSTORE_MOST / sizeof(uint64_t)];
+	unsigned n, at = s->at;
+
+	if (s->full)
+		return 0;
+	n = fwp_compress(s->mm, page, bytes, sizeof(bytes));
+	if (n == 0)
+		return 0;
+	o.bytes = (uint16_t)n;
+	while (!segment_has_room(s, n))
+		if (!segment_grow(s)) {
+			s->full = true;
+			return 0;
+		}
+	segment_copy(s, at, &o, sizeof(o));
+	segment_copy(s, at + (unsigned)sizeof(o), bytes, n);
+	s->at += cstore_units(n) * CSTORE_UNIT;
+	return segment_pos(s, at);
+}
+
+/* A frame of the segment: which objects have bytes in it. */
+struct filled {
+	unsigned count, first, end;
+};
+
+/* Walks the objects of a segment; of frame i it learns what is in there. */
+static unsigned segment_walk(const struct cstore_segment *s,
+			     struct filled filled[FW_MAX_ACTOR_LOG])
+{
+	unsigned at = 0, n = (s->at + CSTORE_PAGE - 1) / CSTORE_PAGE, i;
+
+	for (i = 0; i < FW_MAX_ACTOR_LOG; i++)
+		filled[i] = (struct filled){0, CSTORE_UNITS, CSTORE_UNITS};
+	if (s->at % CSTORE_PAGE != 0)
+		filled[n - 1].end = s->at % CSTORE_PAGE / CSTORE_UNIT;
+	while (at < s->at) {
+		unsigned frame = at / CSTORE_PAGE;
+		cstore_pos pos = segment_pos(s, at);
+		unsigned unit = cstore_unit(pos);
+		unsigned units = cstore_units(
+			cstore_object(s->mm, pos)->bytes);
+		bool live = cstore_live(s->mm, pos);
+
+		if (unit < filled[frame].first)
+			filled[frame].first = unit;
+		filled[frame].count += live;
+		if (unit + units > CSTORE_UNITS)
+			filled[frame + 1].count += live;
+		at += units * CSTORE_UNIT;
+	}
+	return n;
+}
+
+/* Frames between two that are kept stay in the log too, so that an object's
+ * frames follow each other there; one without objects goes the usual way. */
+void cstore_seal(struct cstore_segment *s)
+{
+	struct filled filled[FW_MAX_ACTOR_LOG];
+	struct fw_actor *a = s->actor;
+	struct fw_mm *mm = s->mm;
+	unsigned i, n;
+
+	if (!a || a->n_log == 0)
+		return;
+	n = segment_walk(s, filled);
+	for (i = 0; i < a->n_log; i++) {
+		struct fw_frame *f = frame_at(mm, a->log[i]);
+
+		if (i >= n || filled[i].count == 0) {
+			frame_free(mm, f);
+			continue;
+		}
+		cstore_join(mm, f, filled[i].count, filled[i].first,
+			    filled[i].end);
+	}
+	FW_SET(mm, a->n_log, 0);
+}
+
+
+/* ---- packing ------------------------------------------------------------- */
+
+/* More than an eighth of the log is holes. */
+static bool is_sparse(const struct fw_mm *mm)
+{
+	uint64_t live = mm->store_bytes + mm->store_pages * CSTORE_UNIT;
+
+	return live < mm->store_log.count * (uint64_t)(CSTORE_PAGE / 8 * 7);
+}
+
+/* The object goes to the segment, which has room for it. */
+static void pack_object(struct cstore_segment *s, cstore_pos pos)
+{
+	struct fw_mm *mm = s->mm;
+	const struct cstore_object *o = cstore_object(mm, pos);
+	const struct fw_frame *f = frame_at(mm, cstore_pfn(pos));
+	unsigned n = (unsigned)sizeof(*o) + o->bytes, at = s->at;
+	unsigned k = CSTORE_PAGE - cstore_unit(pos) * CSTORE_UNIT;
+
+	if (k > n)
+		k = n;
+	segment_copy(s, at, o, k);
+	if (k < n)
+		segment_copy(s, at + k, frame_data(mm, f->next), n - k);
+	s->at += cstore_units(o->bytes) * CSTORE_UNIT;
+	cstore_relocate(mm, pos, segment_pos(s, at));
+}
+
+/* The objects of one frame; false: the segment is full. */
+static bool pack_frame(struct cstore_segment *s, fw_pfn pfn, unsigned *n)
+{
+	unsigned unit = 0;
+	cstore_pos pos;
+
+	while ((pos = cstore_next(s->mm, pfn, unit)) != 0) {
+		const struct cstore_object *o = cstore_object(s->mm, pos);
+
+		unit = cstore_unit(pos) + 1;
+		if (!cstore_live(s->mm, pos) || (o->flags & CSTORE_MOVING))
+			continue;
+		if (*n == PACK_OBJECTS || !segment_has_room(s, o->bytes))
+			return false;
+		pack_object(s, pos);
+		(*n)++;
+	}
+	return true;
+}
+
+/* From the oldest frame on. One whose objects have all gone is on the log no
+ * more. */
+static unsigned pack_oldest(struct cstore_segment *s)
+{
+	struct fw_mm *mm = s->mm;
+	fw_pfn stays = FW_PFN_NONE, pfn = mm->store_log.head;
+	unsigned n = 0, i;
+
+	for (i = 0; i < PACK_FRAMES && pfn != FW_PFN_NONE; i++) {
+		if (!pack_frame(s, pfn, &n))
+			break;
+		if (cstore_count(frame_at(mm, pfn)) > 0)
+			stays = pfn;
+		pfn = stays == FW_PFN_NONE ? mm->store_log.head :
+					     frame_at(mm, stays)->next;
+	}
+	return n;
+}
+
+/* How many objects were packed; no locks. */
+static unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor)
+{
+	struct cstore_segment s;
+	unsigned i, n = 0;
+
+	cstore_begin(&s, mm, actor);
+	s.packs = true;
+	for (i = 0; i < PACK_STEPS && segment_grow(&s); i++)
+		;
+	mm_lock(mm, actor);
+	if (actor->n_log > 0)
+		n = pack_oldest(&s);
+	cstore_seal(&s);
+	mm->store_packed += n;
+	mm_unlock(mm);
+	return n;
+}
+
+/* Most pages become half as large; a quarter of a small store is enough. */
+static uint64_t room_wanted(const struct fw_mm *mm, unsigned pages)
+{
+	uint64_t want = pages / 2 + 1, most = cstore_limit(mm) / 4;
+
+	return want < most ? want : most;
+}
+
+bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n)
+{
+	unsigned packs = 0, moves = 0;
+
+	if (!cstore_on(mm) || !actor)
+		return false;
+	while (moves < CSTORE_TRIES) {
+		if (mm->store_log.count + room_wanted(mm, n) <=
+		    cstore_limit(mm))
+			return true;
+		if (packs < PACK_TRIES && is_sparse(mm) &&
+		    cstore_pack(mm, actor) > 0)
+			packs++;
+		else if (cstore_shrink(mm, actor) > 0)
+			moves++;
+		else
+			return false;
+	}
+	return true;
+}
