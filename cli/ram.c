@@ -99,7 +99,8 @@ static int size_ram(struct front *f)
 static int set_compressed(const struct front *f, uint32_t *ret_frames)
 {
 	uint64_t bytes = f->opt.compressed_bytes;
-	uint64_t most = f->ram_bytes / 4 * 3 & ~FW_PAGE_MASK;
+	uint64_t blocks = f->ram_bytes >> FW_PAGE_SHIFT >> FW_BLOCK_SHIFT;
+	uint64_t most = blocks * FW_BLOCK_PAGES / 4 * 3 << FW_PAGE_SHIFT;
 
 	if (!f->opt.compress)
 		bytes = f->ram_bytes >= COMPRESS_RAM ? 0 :

@@ -172,7 +172,7 @@ uint64_t cstore_publish(struct fw_mm *mm, cstore_pos pos);
 /* The frames that hold published objects join the log, others are free. */
 void cstore_seal(struct cstore_segment *s);
 
-/* ---- cstore_size.c -------------------------------------------------------- */
+/* ---- cstore_size.c ------------------------------------------------------- */
 
 void cstore_size_init(struct fw_mm *mm);
 /* Frames that it may have just now. */

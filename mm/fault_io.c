@@ -86,8 +86,7 @@ static unsigned slot_run(struct fw_plan *p)
 
 	p->source_lo = p->read_lo;
 	slot_look(p, p->vpn);
-	while (lo > p->read_lo && slot_look(p, lo - 1) &&
-	       slot_joins(p, lo - 1))
+	while (lo > p->read_lo && slot_look(p, lo - 1) && slot_joins(p, lo - 1))
 		lo--;
 	while (hi + 1 < end && slot_look(p, hi + 1) && slot_joins(p, hi))
 		hi++;
