@@ -161,6 +161,8 @@ void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
  * become small enough, or there are no frames for it. */
 cstore_pos cstore_put(struct cstore_segment *s, const void *page);
 
+/* Objects of the oldest frames go to its end, into fewer: how many. */
+unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor);
 /* Packs the log, or writes its oldest objects to page files, until n pages more
  * have room. False: there is none. */
 bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n);

@@ -246,8 +246,7 @@ static unsigned pack_oldest(struct cstore_segment *s)
 	return n;
 }
 
-/* How many objects were packed; no locks. */
-static unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor)
+unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor)
 {
 	struct cstore_segment s;
 	unsigned i, n = 0;
@@ -265,11 +264,15 @@ static unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor)
 	return n;
 }
 
-/* Most pages become half as large; a quarter of a small store is enough. */
+/* As those that are there need; most become half as large. A quarter of a small
+ * store is enough. */
 static uint64_t room_wanted(const struct fw_mm *mm, unsigned pages)
 {
 	uint64_t want = pages / 2 + 1, most = cstore_limit(mm) / 4;
 
+	if (mm->store_pages > pages)
+		want = pages * mm->store_log.count /
+			       (uint32_t)mm->store_pages + SEGMENT_STEP;
 	return want < most ? want : most;
 }
 

@@ -28,6 +28,11 @@ static void move_on(struct soft_cpu *me)
 	cstore_shrink(w->s->mm, me->actor);
 }
 
+static void pack(struct soft_cpu *me)
+{
+	cstore_pack(w->s->mm, me->actor);
+}
+
 static void trim_and_store(struct soft_cpu *me)
 {
 	trim(me);
@@ -178,6 +183,22 @@ SCENARIO(store_moved_read, "B03 B04", .store = STORE, .actors = 3,
 SCENARIO(store_moved_unmap, "B28", .store = STORE, .actors = 2,
 	 .setup = moved, .run = {read_or_gone, unmap},
 	 .finish = nothing_stored)
+
+/* ---- to its end ------------------------------------------------------- */
+
+SCENARIOS(store_pack_read, "B04 B34", .store = STORE, .actors = 2,
+	  .setup = stored, .run = {read_all, pack}, .finish = both_there)
+SCENARIO(store_pack_move, "B34", .store = STORE, .actors = 3,
+	 .setup = stored_cluster, .run = {pack, move_on, read_first},
+	 .finish = both_there)
+SCENARIO(store_pack_twice, "B34", .store = STORE, .actors = 3,
+	 .setup = stored_cluster, .run = {pack, pack, trim_and_store},
+	 .finish = both_there)
+SCENARIO(store_pack_unmap, "B28 B34", .store = STORE, .actors = 2,
+	 .setup = stored, .run = {unmap, pack}, .finish = nothing_stored)
+SCENARIO(store_pack_write, "B34", .store = STORE, .actors = 3, .setup = stored,
+	 .run = {write_first, pack, trim_and_store},
+	 .finish = first_is_seven)
 
 /* ---- into it ---------------------------------------------------------- */
 

@@ -97,6 +97,24 @@ TEST(death_in_moving_on, "B26 B34")
 					  find_all});
 }
 
+/* Holes between what others have there. */
+static void make_holes(struct world *w)
+{
+	to_store(w);
+	for (unsigned i = 0; i < N_PRIVATE; i += 2)
+		touch(w->victim, BASE + i * PAGE, FW_ACC_READ);
+}
+
+static void pack(struct world *w)
+{
+	ok(cstore_pack(w->r.s->mm, w->victim->actor) > 5, "packed");
+}
+
+TEST(death_in_packing, "B34")
+{
+	die_everywhere(&(struct scenario){make_holes, pack, 0, 0, NULL});
+}
+
 /* The victim's own pages first, so that they move on first. */
 static void fill_and_move(struct world *w)
 {
