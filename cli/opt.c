@@ -32,7 +32,8 @@ static const struct option options[] = {
 	 "may be given up to 16 times. Default: file:/var/tmp.\n"
 	 "lz4:SIZE: so much of the RAM, at most, holds such pages\n"
 	 "compressed, and the page file what does not fit there or\n"
-	 "does not compress. lz4:0: none. Default: a quarter of -m"},
+	 "does not compress; less where that is worth more. lz4:0:\n"
+	 "none. Default: three quarters of -m (strict: a quarter)"},
 	{OPT_COMMIT, 0, "commit", "POLICY",
 	 "strict: memory is promised only where there is a place for\n"
 	 "it, page files are given their full size at once, and what\n"

@@ -25,8 +25,7 @@ _Static_assert(FW_BLOCK_PAGES < 256, "vad->window is a byte");
 #define POINTS_MOST 9
 #define POINTS_STEP 3 /* for twice the window */
 #define RUN 4	      /* pages side by side, that mean somebody walks */
-#define WRITES_SURE 6  /* points */
-#define CLEAN_COSTS 2  /* ... for what one write earns */
+#define WRITES_SURE 3  /* points */
 #define WITNESS 7     /* one page in eight */
 
 /* Hints: what another stripe's fault writes at the same time is as good. */
@@ -126,7 +125,7 @@ bool ahead_touched(struct fw_plan *p, struct fw_frame *f, fw_vpn vpn)
 
 void ahead_note_use(struct fw_vad *vad, bool written)
 {
-	points_add(&vad->writes, written ? 1 : -CLEAN_COSTS);
+	points_add(&vad->writes, written ? 1 : -1);
 }
 
 bool ahead_writes(const struct fw_plan *p, fw_vpn vpn)

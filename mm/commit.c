@@ -25,7 +25,8 @@ uint64_t commit_limit(const struct fw_mm *mm)
 }
 
 /* Frames that can never hold pages: tables and pools, as they are and as they
- * will be when `pages` are in use. */
+ * will be when `pages` are in use; and all that the compressed store may have,
+ * since in a log of holes there may be fewer pages than frames. */
 static uint64_t commit_overhead(const struct fw_mm *mm, uint64_t pages)
 {
 	uint64_t will = pages / 256 + pfile_slots(mm) / PFILE_CHUNK_SLOTS + 1;
@@ -35,7 +36,7 @@ static uint64_t commit_overhead(const struct fw_mm *mm, uint64_t pages)
 		will += FW_LEVELS + 2 * (uint64_t)s->n_vads;
 	if (will < mm->tables + mm->pool)
 		will = mm->tables + mm->pool;
-	return will + STRICT_SLACK;
+	return will + STRICT_SLACK + mm->store_max;
 }
 
 static bool commit_strict(const struct fw_mm *mm, uint64_t pages)

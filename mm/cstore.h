@@ -183,6 +183,9 @@ uint64_t cstore_limit(const struct fw_mm *mm);
  * to the store then. */
 void cstore_note(struct fw_mm *mm, uint64_t distance, cstore_place place,
 		 bool stored);
+/* A page comes back that has not lost its frame; pages have moved. */
+void cstore_note_rescue(struct fw_mm *mm);
+void cstore_note_moved(struct fw_mm *mm, unsigned pages);
 
 /* ---- cstore_io.c --------------------------------------------------------- */
 

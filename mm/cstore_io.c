@@ -190,6 +190,7 @@ static unsigned move_end(struct move *m)
 	FW_SET(mm, m->actor->n_moving, 0);
 	mm->pages_written += done;
 	mm->store_moved += done;
+	cstore_note_moved(mm, done);
 	mm->progress++;
 	mm_unlock(mm);
 	return done;

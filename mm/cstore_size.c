@@ -6,7 +6,8 @@
  * A frame more for the store saves the reads of pages that it moved to the disk
  * last. Both are seen as they come: a page that comes back tells how long it
  * was away (refault.c), one that the store has moved when that was. Each counts
- * with what it has cost; every now and then the side that would have saved more
+ * with what it has cost, and so does each page that is rescued from standby, or
+ * moved; every now and then the side that would have saved more
  * gets some frames of the other. (ARC weighs its two lists so, by their ghosts;
  * here the costs differ.)
  *
@@ -15,13 +16,15 @@
  */
 #include <mm/cstore.h>
 
-#define COST_LOAD 1	/* a page from the store, which leaves again */
-#define COST_DISK 7	/* ... from a page file: 120 us for 17 */
+#define COST_RESCUE 1	/* of a page from standby: some 5 us */
+#define COST_LOAD 3	/* ... from the store, which leaves again */
+#define COST_DISK 20	/* ... from a page file */
+#define COST_MOVE 1	/* to the disk, with others */
 #define NEAR 16		/* of RAM: how much more is asked about */
 #define ROUND 256	/* page faults between two decisions */
-#define STEP 128	/* of RAM: what changes hands then */
+#define STEP 64	/* of RAM: what changes hands then */
 #define LEAST 64	/* of RAM: what it always may have, or all it may */
-#define START 3	/* of RAM: its share at first */
+#define START 4		/* of RAM: its share at first */
 
 void cstore_size_init(struct fw_mm *mm)
 {
@@ -75,6 +78,15 @@ static uint64_t near_pages(const struct fw_mm *mm)
 	return (uint64_t)(mm->nframes / NEAR) * eighths / 8;
 }
 
+static void note_round(struct fw_mm *mm, unsigned n)
+{
+	mm->store_noted += n;
+	if (mm->store_noted < ROUND)
+		return;
+	mm->store_noted = 0;
+	goal_decide(mm);
+}
+
 void cstore_note(struct fw_mm *mm, uint64_t distance, cstore_place place,
 		 bool stored)
 {
@@ -86,6 +98,16 @@ void cstore_note(struct fw_mm *mm, uint64_t distance, cstore_place place,
 		mm->gain_ram += disk ? COST_DISK : COST_LOAD;
 	if (stored && disk && cstore_since(mm, place) < near_pages(mm))
 		mm->gain_store += COST_DISK - COST_LOAD;
-	if (++mm->store_noted % ROUND == 0)
-		goal_decide(mm);
+	note_round(mm, 1);
+}
+
+void cstore_note_rescue(struct fw_mm *mm)
+{
+	mm->gain_ram += COST_RESCUE;
+}
+
+void cstore_note_moved(struct fw_mm *mm, unsigned pages)
+{
+	mm->gain_store += pages * COST_MOVE;
+	note_round(mm, pages);
 }

@@ -28,7 +28,9 @@ enum fw_step fault_load(struct fw_plan *p)
 			   p->pfn[good]))
 		good++;
 	mm_lock(mm, p->actor);
-	bad = good == 0 && load_counts(p, 0);
+	/* Only the page that was asked for may fail the fault. */
+	bad = good == 0 && p->n_read == 1 && load_counts(p, 0);
+	p->single = good == 0;
 	if (bad)
 		read_note_error(p, FW_E_IO);
 	for (i = 0; i < p->n_read; i++)

@@ -6,6 +6,7 @@
  * nothing now and a fault each later.
  */
 #include <mm/age.h>
+#include <mm/cstore.h>
 #include <mm/plan.h>
 
 #define AGE_RESCUED 1 /* one lap of the clock more than others */
@@ -24,14 +25,6 @@ static fw_pte *resident_locate(const struct fw_plan *p, fw_pte *beside,
 	if (vad->page + (vpn - vad->start) >= vad->section->pages)
 		return NULL;
 	return beside + stride * ((int)vpn - (int)p->vpn);
-}
-
-/* More pages than these have been in use since it left. */
-static bool left_too_soon(const struct fw_plan *p)
-{
-	uint64_t distance = p->f->distance;
-
-	return distance > 0 && distance <= p->mm->count[FRAME_ACTIVE];
 }
 
 /* Maps a page if its content is in a frame and not being read. */
@@ -57,7 +50,7 @@ static bool resident_map(struct fw_plan *p, fw_pte *beside, fw_vpn vpn,
 	plan_map(p, pte, loc, proto, pfn, dirty);
 	if (p->did_io && pte_has_slot(f->original) && pfile_full(p->mm))
 		frame_mark_dirty(p->mm, f); /* another page needs its slot */
-	if (rescued || (vpn == p->vpn && left_too_soon(p)))
+	if (rescued)
 		page_set_age(p->mm, pte, AGE_RESCUED);
 	return true;
 }
@@ -120,6 +113,8 @@ enum fw_step fault_resident(struct fw_plan *p)
 		mapped += resident_map(p, beside, lo + i, pte + i);
 	FW_ASSERT(pte_is_valid(*p->pte));
 	space_resident(p->mm, p->space, mapped);
+	if (!was_valid && !p->did_io)
+		cstore_note_rescue(p->mm);
 	plan_window(p, lo, n,
 		    was_valid ? FW_KIND_PROTOTYPE : FW_KIND_TRANSITION);
 	p->vad->last_fault = resident_next(p, lo + n);

@@ -104,15 +104,6 @@ TEST(death_in_copy_on_write, "B16 C68")
 	die_everywhere(&(struct scenario){NULL, copy_on_write, 0, 20, NULL});
 }
 
-static void fork_again(struct world *w)
-{
-	struct fw_space *child;
-
-	fw_space_lock(w->victim->space, w->victim->actor);
-	WANT(fw_space_fork_locked(AT(w), &child));
-	fw_space_unlock(w->victim->space);
-}
-
 TEST(death_in_fork, "C63")
 {
 	die_everywhere(&(struct scenario){NULL, fork_again, 0, 0, NULL});
@@ -135,28 +126,9 @@ TEST(death_in_trim_in_stripes, "B46")
 	rig_stripes = 0;
 }
 
-static void trim_first(struct world *w)
-{
-	trim_all(&w->r, w->victim);
-}
-
-static void write_out(struct world *w)
-{
-	while (fw_write_modified(w->r.s->mm, w->victim->actor, 16))
-		;
-}
-
 TEST(death_in_writing, "B34")
 {
 	die_everywhere(&(struct scenario){trim_first, write_out, 0, 0, NULL});
-}
-
-static void touch_all(struct world *w)
-{
-	for (unsigned i = 0; i < N_PRIVATE; i++)
-		touch(w->victim, BASE + i * PAGE, FW_ACC_READ);
-	for (unsigned i = 0; i < N_SHARED; i++)
-		touch(w->victim, SHARED_AT + i * PAGE, FW_ACC_READ);
 }
 
 TEST(death_in_transition, "B06 B07")

@@ -51,6 +51,12 @@ extern uint8_t file_data[N_FILE * 4096];
 /* Every step in turn, or with FW_LONG unset about a hundred of them. */
 void die_everywhere(const struct scenario *sc);
 
+/* Of the victim: a fork; all pages trimmed; modified ones written; touched. */
+void fork_again(struct world *w);
+void trim_first(struct world *w);
+void write_out(struct world *w);
+void touch_all(struct world *w);
+
 #define WANT(expr) ok((expr) == FW_OK, #expr)
 #define AT(w) (w)->r.s->mm, (w)->victim->actor, (w)->victim->space
 

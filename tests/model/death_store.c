@@ -15,17 +15,6 @@ static uint64_t large(unsigned i)
 	return 33 * (5 * (uint64_t)i + 1);
 }
 
-static void trim_first(struct world *w)
-{
-	trim_all(&w->r, w->victim);
-}
-
-static void write_out(struct world *w)
-{
-	while (fw_write_modified(w->r.s->mm, w->victim->actor, 16))
-		;
-}
-
 TEST(death_in_compressing, "B34 B28")
 {
 	die_everywhere(&(struct scenario){trim_first, write_out, 0, 0, NULL});
@@ -39,14 +28,6 @@ static void to_store(struct world *w)
 	write_all(&w->r);
 	flush_standby(&w->r);
 	ok(totals(&w->r).store_pages > 10, "pages in the store");
-}
-
-static void touch_all(struct world *w)
-{
-	for (unsigned i = 0; i < N_PRIVATE; i++)
-		touch(w->victim, BASE + i * PAGE, FW_ACC_READ);
-	for (unsigned i = 0; i < N_SHARED; i++)
-		touch(w->victim, SHARED_AT + i * PAGE, FW_ACC_READ);
 }
 
 TEST(death_in_decompressing, "B04 B42")
@@ -159,15 +140,6 @@ TEST(without_an_index, "A22 B34")
 	rig_verify(&r);
 	is_u64(wrong_pages(r.cpu, BASE, 100, 1), 0, "nothing is lost");
 	rig_end(&r);
-}
-
-static void fork_again(struct world *w)
-{
-	struct fw_space *child;
-
-	fw_space_lock(w->victim->space, w->victim->actor);
-	WANT(fw_space_fork_locked(AT(w), &child));
-	fw_space_unlock(w->victim->space);
 }
 
 TEST(death_in_fork_of_stored_pages, "B16")

@@ -220,3 +220,33 @@ void die_everywhere(const struct scenario *sc)
 	diag("%lu deaths, %lu rolled back", deaths, (unsigned long)rollbacks);
 	ok(rollbacks > 0 || rig_stripes, "some left something to roll back");
 }
+
+/* ---- what several scenarios do ---------------------------------------- */
+
+void fork_again(struct world *w)
+{
+	struct fw_space *child;
+
+	fw_space_lock(w->victim->space, w->victim->actor);
+	WANT(fw_space_fork_locked(AT(w), &child));
+	fw_space_unlock(w->victim->space);
+}
+
+void trim_first(struct world *w)
+{
+	trim_all(&w->r, w->victim);
+}
+
+void write_out(struct world *w)
+{
+	while (fw_write_modified(w->r.s->mm, w->victim->actor, 16))
+		;
+}
+
+void touch_all(struct world *w)
+{
+	for (unsigned i = 0; i < N_PRIVATE; i++)
+		touch(w->victim, BASE + i * PAGE, FW_ACC_READ);
+	for (unsigned i = 0; i < N_SHARED; i++)
+		touch(w->victim, SHARED_AT + i * PAGE, FW_ACC_READ);
+}
