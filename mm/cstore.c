@@ -200,7 +200,7 @@ bool cstore_drop(struct fw_mm *mm, uint64_t slot)
 	o = cstore_object(mm, (cstore_pos)at);
 	if (o->flags & CSTORE_MOVING) {
 		FW_ASSERT(!(o->flags & CSTORE_DELETED));
-		FW_SET(mm, o->flags, CSTORE_MOVING | CSTORE_DELETED);
+		FW_SET(mm, o->flags, o->flags | CSTORE_DELETED);
 		return true;
 	}
 	cstore_release(mm, (cstore_pos)at, 0);
@@ -275,7 +275,7 @@ static uint64_t audit_frame(struct fw_mm *mm, fw_pfn pfn, uint64_t *ret_live,
 		if (end > CSTORE_UNITS)
 			mm->scratch[f->next]++;
 		wrong += o->bytes == 0 || o->bytes > CSTORE_MOST ||
-			 o->flags == CSTORE_DELETED;
+			 (o->flags & CSTORE_FLAGS) == CSTORE_DELETED;
 		if (o->flags & CSTORE_DELETED)
 			owns(arg, CSTORE_FILE, o->slot);
 	}

@@ -39,10 +39,6 @@ static inline unsigned cstore_unit(cstore_pos pos)
 #define CSTORE_FILE (FW_MAX_PAGE_FILES - 1u)
 typedef uint64_t cstore_place;
 #define CSTORE_ON_DISK ((cstore_place)1 << 63)
-/* ... and when it went there: the pages moved before it, as far as these bits
- * can say. */
-#define CSTORE_WHEN_SHIFT 32
-#define CSTORE_WHEN_MASK ((cstore_place)0xffffff)
 
 static inline cstore_place cstore_on_disk(unsigned file, uint64_t slot)
 {
@@ -56,22 +52,7 @@ static inline unsigned cstore_disk_file(cstore_place place)
 
 static inline uint64_t cstore_disk_slot(cstore_place place)
 {
-	return (uint32_t)place;
-}
-
-static inline cstore_place cstore_stamp(const struct fw_mm *mm,
-					cstore_place place)
-{
-	return place | (mm->store_moved & CSTORE_WHEN_MASK)
-			       << CSTORE_WHEN_SHIFT;
-}
-
-/* Pages moved since the one that is in this place. */
-static inline uint64_t cstore_since(const struct fw_mm *mm,
-				    cstore_place place)
-{
-	return (mm->store_moved - (place >> CSTORE_WHEN_SHIFT)) &
-	       CSTORE_WHEN_MASK;
+	return place & (((cstore_place)1 << 56) - 1);
 }
 
 /* Whether b is the next slot on the disk after a. */
@@ -85,7 +66,7 @@ static inline bool cstore_adjacent(cstore_place a, cstore_place b)
 struct cstore_object {
 	uint32_t slot;
 	uint16_t bytes;
-	uint16_t flags; /* enum cstore_flag */
+	uint16_t flags; /* enum cstore_flag, and when it came: cstore_age */
 };
 
 static inline unsigned cstore_units(unsigned bytes)
@@ -98,7 +79,9 @@ static inline unsigned cstore_units(unsigned bytes)
 enum cstore_flag {
 	CSTORE_MOVING = 1,  /* an actor is writing it to a page file */
 	CSTORE_DELETED = 2, /* ... and is to free the slot afterwards */
+	CSTORE_FLAGS = 3,
 };
+#define CSTORE_WHEN_SHIFT 2
 
 /* New frames of the log, being filled by one actor, who lists them. */
 struct cstore_segment {
@@ -163,6 +146,8 @@ cstore_pos cstore_put(struct cstore_segment *s, const void *page);
 
 /* Objects of the oldest frames go to its end, into fewer: how many. */
 unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor);
+/* Whether more could be put there, and nothing moved. */
+bool cstore_has_room(const struct fw_mm *mm);
 /* Packs the log, or writes its oldest objects to page files, until n pages more
  * have room. False: there is none. */
 bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
@@ -177,6 +162,10 @@ void cstore_seal(struct cstore_segment *s);
 /* ---- cstore_size.c ------------------------------------------------------- */
 
 void cstore_size_init(struct fw_mm *mm);
+/* The time, for the flags of a new object; how long ago one came, in pages that
+ * have lost their frames since (refault.c). */
+uint16_t cstore_now(const struct fw_mm *mm);
+uint64_t cstore_age(const struct fw_mm *mm, const struct cstore_object *o);
 /* Frames that it may have just now. */
 uint64_t cstore_limit(const struct fw_mm *mm);
 /* A page in a slot is needed, so long after it left memory; `stored`: it went

@@ -99,7 +99,7 @@ static bool segment_has_room(const struct cstore_segment *s, unsigned bytes)
 __attribute__((noinline)) cstore_pos cstore_put(struct cstore_segment *s,
 						const void *page)
 {
-	struct cstore_object o = {.slot = 0}; /* nobody's */
+	struct cstore_object o = {.flags = cstore_now(s->mm)}; /* nobody's */
 	uint64_t bytes[CSTORE_MOST / sizeof(uint64_t)];
 	unsigned n, at = s->at;
 
@@ -187,6 +187,14 @@ static bool is_sparse(const struct fw_mm *mm)
 	uint64_t live = mm->store_bytes + mm->store_pages * CSTORE_UNIT;
 
 	return live < mm->store_log.count * (uint64_t)(CSTORE_PAGE / 8 * 7);
+}
+
+bool cstore_has_room(const struct fw_mm *mm)
+{
+	uint64_t most = cstore_limit(mm);
+
+	return cstore_on(mm) &&
+	       (is_sparse(mm) || mm->store_log.count + most / 16 < most);
 }
 
 /* The object goes to the segment, which has room for it. */

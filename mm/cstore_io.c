@@ -132,7 +132,7 @@ static void move_begin(struct move *m)
 	for (i = 0; i < m->n; i++) {
 		struct cstore_object *o = cstore_object(mm, m->pos[i]);
 
-		FW_SET(mm, o->flags, CSTORE_MOVING);
+		FW_SET(mm, o->flags, o->flags | CSTORE_MOVING);
 		FW_SET(mm, m->actor->moving[i], m->pos[i]);
 	}
 	FW_SET(mm, m->actor->n_moving, m->n);
@@ -160,9 +160,9 @@ static void move_settle(struct fw_mm *mm, cstore_pos pos, cstore_place to,
 	struct cstore_object *o = cstore_object(mm, pos);
 	bool deleted = (o->flags & CSTORE_DELETED) != 0;
 
-	FW_SET(mm, o->flags, 0);
+	FW_SET(mm, o->flags, o->flags & ~CSTORE_FLAGS);
 	if (good && !deleted)
-		cstore_release(mm, pos, cstore_stamp(mm, to));
+		cstore_release(mm, pos, to);
 	else
 		slot_free(mm, cstore_disk_file(to), cstore_disk_slot(to));
 	if (deleted)

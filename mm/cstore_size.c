@@ -3,11 +3,12 @@
  * cstore_size.c - how much of RAM the compressed store has: what it is worth.
  *
  * A frame more for pages as they are saves the faults on pages that left last.
- * A frame more for the store saves the reads of pages that it moved to the disk
- * last. Both are seen as they come: a page that comes back tells how long it
- * was away (refault.c), one that the store has moved when that was. Each counts
- * with what it has cost, and so does each page that is rescued from standby, or
- * moved; every now and then the side that would have saved more
+ * A frame more for the store saves reads of pages that it moved to the disk.
+ * Both are seen as they come: a page that comes back tells how long it was
+ * away (refault.c). If that is as good as nothing, more RAM would have kept it;
+ * if it is not much more than what the store spans, a larger store would have.
+ * Each counts with what it has cost, and so does each page that is rescued from
+ * standby, or moved. Every now and then the side that would have saved more
  * gets some frames of the other. (ARC weighs its two lists so, by their ghosts;
  * here the costs differ.)
  *
@@ -16,15 +17,15 @@
  */
 #include <mm/cstore.h>
 
-#define COST_RESCUE 1	/* of a page from standby: some 5 us */
-#define COST_LOAD 3	/* ... from the store, which leaves again */
-#define COST_DISK 20	/* ... from a page file */
-#define COST_MOVE 1	/* to the disk, with others */
+#define COST_RESCUE 1	/* of a page from standby; another will be instead */
+#define COST_LOAD 10	/* ... from the store, which leaves again: 17 us */
+#define COST_DISK 60	/* ... from a page file: 100 us */
+#define COST_MOVE 2	/* to the disk, with others */
 #define NEAR 16		/* of RAM: how much more is asked about */
-#define ROUND 256	/* page faults between two decisions */
-#define STEP 64	/* of RAM: what changes hands then */
+#define ROUND 512	/* page faults between two decisions */
+#define STEP 64		/* of RAM: what changes hands then */
 #define LEAST 64	/* of RAM: what it always may have, or all it may */
-#define START 4		/* of RAM: its share at first */
+#define START 2		/* of RAM: its share at first */
 
 void cstore_size_init(struct fw_mm *mm)
 {
@@ -57,24 +58,57 @@ static void goal_decide(struct fw_mm *mm)
 {
 	uint64_t ram = mm->gain_ram, store = mm->gain_store;
 
-	/* Not for nothing. */
-	if (store > ram + ram / 4)
+	/* What is too large costs little; what is moved to the disk for nothing
+	 * has to be read from there. */
+	if (store > ram)
 		goal_move(mm, true);
-	else if (ram > store + store / 4)
+	else if (ram > 2 * store + ROUND)
 		goal_move(mm, false);
 	mm->gain_ram = mm->gain_store = 0;
 }
 
-/* Pages that the store would hold more if it had NEARth of RAM more, and pages
- * as they are that much less. */
-static uint64_t near_pages(const struct fw_mm *mm)
+/* One tick is a 512th of RAM; they count 32 times the RAM. */
+static unsigned when_shift(const struct fw_mm *mm)
+{
+	unsigned shift = 0;
+
+	while (mm->nframes >> shift > 512)
+		shift++;
+	return shift;
+}
+
+uint16_t cstore_now(const struct fw_mm *mm)
+{
+	return (uint16_t)(mm->evicted >> when_shift(mm)
+			  << CSTORE_WHEN_SHIFT);
+}
+
+uint64_t cstore_age(const struct fw_mm *mm, const struct cstore_object *o)
+{
+	unsigned ticks = (uint16_t)(cstore_now(mm) - o->flags);
+
+	return (uint64_t)(ticks >> CSTORE_WHEN_SHIFT) << when_shift(mm);
+}
+
+/* How long ago its oldest page left memory, on the clock of refault.c. */
+static uint64_t store_span(const struct fw_mm *mm)
+{
+	fw_pfn head = mm->store_log.head;
+	cstore_pos pos = head == FW_PFN_NONE ? 0 : cstore_next(mm, head, 0);
+
+	return pos == 0 ? 0 : cstore_age(mm, cstore_object(mm, pos));
+}
+
+/* How much longer if it had NEARth of RAM more, and pages as they are that much
+ * less. */
+static uint64_t near_span(const struct fw_mm *mm)
 {
 	uint32_t pages = (uint32_t)mm->store_pages, eighths;
 
-	if (pages <= mm->store_frames)
+	if (pages <= mm->store_log.count)
 		return 0;
 	/* Pages to a frame, less the one that it would hold as it is. */
-	eighths = pages * 8 / (uint32_t)mm->store_frames - 8;
+	eighths = pages * 8 / mm->store_log.count - 8;
 	return (uint64_t)(mm->nframes / NEAR) * eighths / 8;
 }
 
@@ -95,8 +129,8 @@ void cstore_note(struct fw_mm *mm, uint64_t distance, cstore_place place,
 	if (!cstore_on(mm) || distance == 0)
 		return;
 	if (distance <= mm->nframes / NEAR)
-		mm->gain_ram += disk ? COST_DISK : COST_LOAD;
-	if (stored && disk && cstore_since(mm, place) < near_pages(mm))
+		mm->gain_ram += stored ? COST_LOAD : COST_DISK;
+	if (stored && disk && distance <= store_span(mm) + near_span(mm))
 		mm->gain_store += COST_DISK - COST_LOAD;
 	note_round(mm, 1);
 }

@@ -67,7 +67,7 @@ static bool slot_look(struct fw_plan *p, fw_vpn vpn)
 	return true;
 }
 
-/* Whether both are in the compressed store, or in adjacent slots on a disk. */
+/* Both are in the compressed store, or in adjacent slots on a disk. */
 static bool slot_joins(struct fw_plan *p, fw_vpn below)
 {
 	cstore_place a = plan_source(p, below)->place;
@@ -236,15 +236,15 @@ bool read_failed(struct fw_plan *p)
 
 /*
  * A page that was read from a disk keeps its slot, so that it can go again
- * without a write; but where there is a compressed store, and the page was away
- * for so short a time that it would still have been in there, that is where it
- * shall go the next time. (Kinds of pages whose PTE has no room for the time
- * stay on the disk.)
+ * without a write. But if the compressed store has room, or would still hold it
+ * (as far as its PTE can tell), it shall go there the next time.
  */
 static bool read_keeps(const struct fw_plan *p)
 {
 	uint64_t distance = p->f->distance;
 
+	if (cstore_has_room(p->mm))
+		return false;
 	return distance == 0 || distance > p->mm->store_pages;
 }
 

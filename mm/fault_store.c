@@ -50,3 +50,10 @@ enum fw_step fault_load(struct fw_plan *p)
 	p->f->kind = FW_KIND_IOERR;
 	return FW_STEP_DONE;
 }
+
+bool fault_is_dear(const struct fw_plan *p, const struct fw_frame *f)
+{
+	return p->did_io && p->io_kind == FW_KIND_PAGE_FILE &&
+	       pte_has_slot(f->original) && !cstore_has(p->mm, f->original) &&
+	       p->mm->store_pages > p->mm->nframes / 16;
+}

@@ -10,6 +10,7 @@
 #include <mm/plan.h>
 
 #define AGE_RESCUED 1 /* one lap of the clock more than others */
+#define AGE_DEAR 3
 
 /* page_locate(), where `beside` is the prototype of p->vpn in a section (else
  * NULL): those of a block lie side by side. */
@@ -52,6 +53,8 @@ static bool resident_map(struct fw_plan *p, fw_pte *beside, fw_vpn vpn,
 		frame_mark_dirty(p->mm, f); /* another page needs its slot */
 	if (rescued)
 		page_set_age(p->mm, pte, AGE_RESCUED);
+	else if (vpn == p->vpn && fault_is_dear(p, f))
+		page_set_age(p->mm, pte, AGE_DEAR);
 	return true;
 }
 

@@ -154,6 +154,9 @@ enum fw_step fault_read_file(struct fw_plan *p);
 /* Without locks, both; the former from the compressed store. */
 enum fw_step fault_load(struct fw_plan *p);
 enum fw_step fault_read(struct fw_plan *p);
+/* Whether the page had to come from a disk since it does not compress, where
+ * others do: to bring back one of them costs a sixth of that. */
+bool fault_is_dear(const struct fw_plan *p, const struct fw_frame *f);
 /* Tells those who wait for the first page of a read that it failed. */
 void read_note_error(struct fw_plan *p, enum fw_status status);
 /* Whether the read that it waited for failed; then f->kind and f->status say
