@@ -49,8 +49,7 @@ static void read_prepare(struct fw_plan *p, fw_pte *loc, bool proto,
 	FW_SET(mm, *loc, pte_make_transition(pfn, pte_prot(f->original)));
 }
 
-/* Where the content of a page is that is in no frame. False: it is in one, or
- * nowhere. */
+/* Where a page is that is in no frame. False: it is in one, or nowhere. */
 static bool slot_look(struct fw_plan *p, fw_vpn vpn)
 {
 	fw_pte *pte = p->pte + ((int64_t)vpn - (int64_t)p->vpn), *loc;
@@ -82,16 +81,16 @@ static bool slot_joins(struct fw_plan *p, fw_vpn below)
 static unsigned slot_run(struct fw_plan *p)
 {
 	unsigned n = ahead_window(p, &p->read_lo);
-	fw_vpn end = p->read_lo + n, hi = p->vpn, lo = p->vpn;
+	fw_vpn end = p->read_lo + n, hi = p->vpn + 1, lo = p->vpn;
 
 	p->source_lo = p->read_lo;
 	slot_look(p, p->vpn);
 	while (lo > p->read_lo && slot_look(p, lo - 1) && slot_joins(p, lo - 1))
 		lo--;
-	while (hi + 1 < end && slot_look(p, hi + 1) && slot_joins(p, hi))
+	while (hi < end && slot_look(p, hi) && slot_joins(p, hi - 1))
 		hi++;
 	p->read_lo = lo;
-	return (unsigned)(hi + 1 - lo);
+	return (unsigned)(hi - lo);
 }
 
 enum fw_step fault_read_slot(struct fw_plan *p)
