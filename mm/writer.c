@@ -26,6 +26,7 @@ struct write_batch {
 	unsigned n, n_runs, done;
 	fw_pfn pfn[BATCH];
 	bool zero[BATCH];
+	bool later[BATCH];    /* the store is full, and was not before */
 	cstore_pos at[BATCH]; /* its object, if it was compressed */
 	struct cstore_segment segment;
 	struct write_run run[BATCH];
@@ -87,6 +88,7 @@ static void batch_sort_out(struct write_batch *b)
 			frame_write_done(mm, f, b->zero[i]);
 		} else {
 			b->at[k] = b->at[i];
+			b->later[k] = b->later[i];
 			b->pfn[k++] = b->pfn[i];
 		}
 	}
@@ -126,6 +128,9 @@ static void batch_store(struct write_batch *b)
 	for (i = 0; i < b->n; i++) {
 		if (b->at[i] && page_store(b, i))
 			b->done++;
+		else if (b->later[i])
+			frame_write_done(b->mm, frame_at(b->mm, b->pfn[i]),
+					 false);
 		else
 			b->pfn[k++] = b->pfn[i];
 	}
@@ -190,9 +195,11 @@ static void batch_finish(struct write_batch *b)
 }
 
 /* What can be seen of the pages without a lock: whether they are zero, what
- * they become when they are compressed. */
+ * they become when they are compressed. Those that the store had no room for
+ * any more wait for the next batch, unless it had for none. */
 static void batch_look(struct write_batch *b)
 {
+	bool any = false;
 	unsigned i;
 
 	cstore_begin(&b->segment, b->mm, b->actor);
@@ -201,6 +208,8 @@ static void batch_look(struct write_batch *b)
 
 		b->zero[i] = fw_page_is_zero(page);
 		b->at[i] = b->zero[i] ? 0 : cstore_put(&b->segment, page);
+		any = any || b->at[i];
+		b->later[i] = any && !b->at[i] && b->segment.full;
 	}
 }
 
