@@ -17,7 +17,7 @@
  * the disk, and saves a fault for each. Some are always left as they are, to
  * be witnesses.
  */
-#include <mm/plan.h>
+#include <mm/ahead.h>
 
 _Static_assert(FW_BLOCK_PAGES < 256, "vad->window is a byte");
 

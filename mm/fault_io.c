@@ -9,8 +9,8 @@
  * its page there. If meanwhile the page was unmapped, moved or taken for
  * something else, that second look finds out.
  */
+#include <mm/ahead.h>
 #include <mm/cstore.h>
-#include <mm/plan.h>
 
 void frame_read_done(struct fw_mm *mm, struct fw_frame *f, bool good,
 		     bool keep)

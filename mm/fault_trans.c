@@ -6,8 +6,8 @@
  * nothing now and a fault each later.
  */
 #include <mm/age.h>
+#include <mm/ahead.h>
 #include <mm/cstore.h>
-#include <mm/plan.h>
 
 #define AGE_RESCUED 1 /* one lap of the clock more than others */
 #define AGE_DEAR 3

@@ -133,15 +133,6 @@ bool plan_permitted(struct fw_plan *p);
 /* How many pages a first touch should give; that it gave those below `end`. */
 unsigned zero_window_size(const struct fw_plan *p);
 void zero_window_note(struct fw_plan *p, fw_vpn end, unsigned want);
-/* ahead.c: how many pages, from *ret_lo on, a read from a slot should bring,
- * the faulting one among them. */
-unsigned ahead_window(struct fw_plan *p, fw_vpn *ret_lo);
-/* Those are going to be read. */
-void ahead_note(struct fw_plan *p);
-/* Whether a page that has been read is to be taken as written to. */
-bool ahead_writes(const struct fw_plan *p, fw_vpn vpn);
-/* Whether the page may be mapped; false: it waits to be touched itself. */
-bool ahead_touched(struct fw_plan *p, struct fw_frame *f, fw_vpn vpn);
 /* Resolves the fault, or leaves it alone; stripe's lock only. */
 bool fault_fast(struct fw_plan *p);
 enum fw_step fault_zero(struct fw_plan *p);
