@@ -134,6 +134,23 @@ static void moving(void)
 	SAY(mmap(at(40), 2 * PAGE, RW, ANON | MAP_FIXED, -1, 0));
 }
 
+/* A view that has been read, and may be written to only then; and back. */
+static void rights_later(int fd)
+{
+	char *p = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+
+	must(p != MAP_FAILED);
+	printf("view: %c\n", p[1]);
+	SAY(mprotect(p, 2 * PAGE, RW));
+	p[1] = 'T';
+	SAY(mprotect(p, 2 * PAGE, PROT_READ));
+	SAY(mprotect(p, PAGE, RW));
+	p[2] = 'U';
+	must(!munmap(p, 2 * PAGE));
+	must(pread(fd, at(44), 3, 0) == 3);
+	printf("written later: %c%c\n", at(44)[1], at(44)[2]);
+}
+
 static void advising(int fd)
 {
 	char *p;
@@ -161,6 +178,7 @@ static void advising(int fd)
 	must(!munmap(p, 2 * PAGE));
 	must(pread(fd, at(44), 2, 0) == 2);
 	printf("written: %c\n", at(44)[1]);
+	rights_later(fd);
 }
 
 static void sharing(void)

@@ -188,9 +188,8 @@ static unsigned run_length(const fw_pte *pte, unsigned i, unsigned n, bool view)
 static void fill_run(struct kthread *t, fw_vpn vpn, fw_pte *pte, unsigned n,
 		     const struct fw_vad *view)
 {
-	unsigned prot = pte_prot(*pte);
-	fw_pte bits = view ? FW_PTE_CACHED | FW_PTE_CACHED_W
-			   : cached_bits(prot);
+	unsigned prot = view ? view->prot : pte_prot(*pte);
+	fw_pte bits = cached_bits(prot);
 	unsigned tries = 0;
 	long r;
 
