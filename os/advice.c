@@ -224,6 +224,17 @@ long sys_madvise(struct kthread *t, struct ucontext *uc, const long a[6])
 
 /* ---- mincore ------------------------------------------------------------ */
 
+/* Of a file's shared view the host has the pages, mapped or not. */
+static void resident(struct kthread *t, const struct fw_vad *v, uint64_t at,
+		     uint64_t n)
+{
+	if (v->kind == FW_VAD_HOST &&
+	    !HC3(__NR_mincore, vad_window(v) + (at - vad_start(v)),
+		 n << FW_PAGE_SHIFT, t->scratch))
+		return;
+	fw_resident(t->p->mm, t->actor, t->p->space, at, n, t->scratch);
+}
+
 long sys_mincore(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint64_t at = (uint64_t)a[0], end = at + page_up((uint64_t)a[1]);
@@ -244,7 +255,7 @@ long sys_mincore(struct kthread *t, struct ucontext *uc, const long a[6])
 		    FW_PAGE_SHIFT;
 		if (n > 1024)
 			n = 1024;
-		fw_resident(t->p->mm, t->actor, t->p->space, at, n, t->scratch);
+		resident(t, &v, at, n);
 		if (user_write(t, to, t->scratch, n))
 			return -EFAULT;
 	}

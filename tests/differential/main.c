@@ -192,7 +192,8 @@ static void fill(int fd, long size)
 	}
 }
 
-/* Files without names: 0 to 3 stay as they are. */
+/* Files without names: 0 to 3 stay as they are. (Were they open for writing, a
+ * shared view of them could be given that right later, or be cut out.) */
 static void open_files(const char *folder)
 {
 	static const long size[FILES] = {0, 1, 10000, 70000, 20000, 8192, 9000};
@@ -204,7 +205,7 @@ static void open_files(const char *folder)
 				 : open(folder, O_TMPFILE | O_RDWR, 0666);
 
 		fill(fd, size[i]);
-		if (i == 3) {
+		if (i < 4) {
 			snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 			file_fd[i] = open(path, O_RDONLY);
 			close(fd);

@@ -54,7 +54,7 @@ static void choose_file(struct request *q)
 		q->flags = MAP_SHARED_VALIDATE_;
 	if (q->file < 4 && q->kind == K_FILE_SHARED)
 		q->prot &= ~PROT_WRITE;
-	if (q->file == 3 && one_in(3))
+	if (q->file < 4 && one_in(6))
 		q->prot |= PROT_WRITE; /* open for reading only */
 }
 
