@@ -11,17 +11,18 @@
  * So what is looked for soon is found in RAM, what is not lies on the disk,
  * and the disk is written to in long runs.
  *
- * A page is in one place only. One that is read gives back its slot, and with
- * it what it had there; it will be compressed anew when it leaves, and then be
- * the youngest. Pages that do not compress go to page files by themselves and
- * keep their slots when they are read.
+ * A page of the log is there only: when it is read it gives back its slot, and
+ * is compressed anew when it leaves, the youngest then. One that is read from a
+ * disk may keep its place there (fault_io.c). Pages that do not compress go to
+ * page files by themselves and keep their slots.
  *
  *   frame      +--------+------------+-------+------------+---------+--
  *   of the log | object | bytes .... | object | bytes      ...      |
  *              +--------+------------+-------+------------+---------+--
  *                                              goes on in the next frame
  *
- * The frames of the log are on mm->store_log in order of age; `owner` of each
+ * The frames of the log are on mm->store_log in the order in which they were
+ * filled, by new pages or by packing (cstore_fill.c); `owner` of each
  * counts the live objects that have bytes in it, and says where the first
  * object begins in it and where the last one ends. An object is live if the
  * index says so; what is not stays where it is. A frame without live objects
