@@ -4,7 +4,8 @@
  * piece of work and says whether there is more. A port runs each in a thread
  * of its own and sleeps when there is nothing left; tests call them by hand.
  *
- *   writer   modified pages to the page files
+ *   writer   modified pages to the page files; if there are none, what is in
+ *            the compressed store becomes smaller
  *   mapped   modified pages of files to their files
  *   zero     free frames to zeroed ones; frames touched ahead of their use
  *   balance  once a second, and when frames are short: trims spaces that
@@ -14,7 +15,7 @@
  * None of them is needed for progress: a thread that faults does each of
  * these things itself when it must (reclaim.c).
  */
-#include <mm/mm.h>
+#include <mm/cstore.h>
 
 #define STEP 64
 #define MAPPED_STEP 16
@@ -28,7 +29,7 @@ bool fw_writer_tick(struct fw_mm *mm, struct fw_actor *actor)
 
 	fw_pressure(mm, &p);
 	if (p.want_write == 0)
-		return false;
+		return cstore_tidy(mm, actor);
 	n = p.want_write < STEP ? (unsigned)p.want_write : STEP;
 	return fw_write_modified(mm, actor, n) > 0;
 }

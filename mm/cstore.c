@@ -316,8 +316,9 @@ static uint64_t audit_moving(struct fw_mm *mm, const struct fw_actor *a,
 		wrong += !cstore_live(mm, a->moving[k]) ||
 			 !(cstore_object(mm, a->moving[k])->flags &
 			   CSTORE_MOVING);
-		owns(arg, cstore_disk_file(a->moving_to[k]),
-		     cstore_disk_slot(a->moving_to[k]));
+		if (a->moving_to[k])
+			owns(arg, cstore_disk_file(a->moving_to[k]),
+			     cstore_disk_slot(a->moving_to[k]));
 	}
 	return wrong;
 }

@@ -13,6 +13,8 @@
 #define CSTORE_PAGE ((unsigned)FW_PAGE_SIZE)
 /* What does not become smaller than this goes to the page file as it is. */
 #define CSTORE_MOST (CSTORE_PAGE / 16 * 15)
+/* ... and is not worth the longer way. */
+#define CSTORE_DENSE_MOST (CSTORE_PAGE / 4 * 3)
 #define CSTORE_UNITS (CSTORE_PAGE / CSTORE_UNIT) /* in a frame */
 #define CSTORE_TRIES 4 /* rounds of making room before a batch */
 
@@ -79,9 +81,11 @@ static inline unsigned cstore_units(unsigned bytes)
 enum cstore_flag {
 	CSTORE_MOVING = 1,  /* an actor is writing it to a page file */
 	CSTORE_DELETED = 2, /* ... and is to free the slot afterwards */
-	CSTORE_FLAGS = 3,
+	CSTORE_FLAGS = 3,   /* what may change */
+	CSTORE_DENSE = 4,   /* made by fwp_condense ... */
+	CSTORE_TRIED = 8,   /* ... or not: it would be no smaller */
 };
-#define CSTORE_WHEN_SHIFT 2
+#define CSTORE_WHEN_SHIFT 4
 
 /* New frames of the log, being filled by one actor, who lists them. */
 struct cstore_segment {
@@ -89,6 +93,8 @@ struct cstore_segment {
 	struct fw_actor *actor;
 	unsigned at; /* bytes filled */
 	bool full;   /* no more frames can be had */
+	bool dense;  /* pages are to become as small as they can ... */
+	bool hard;   /* ... but the last one did not become smaller */
 	bool packs;  /* it takes what is in the log already */
 };
 
@@ -143,16 +149,28 @@ void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
 /* Compresses a page into the segment; where it is, or 0 when it would not
  * become small enough, or there are no frames for it. */
 cstore_pos cstore_put(struct cstore_segment *s, const void *page);
+/* Condenses it into the segment, to at most so many bytes; or 0. */
+cstore_pos cstore_put_dense(struct cstore_segment *s, const void *page,
+			    unsigned most);
 
 /* Objects of the oldest frames go to its end, into fewer: how many. */
 unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor);
+/* A piece of work of a thread that has nothing else to do: it becomes smaller.
+ * False: there is none. */
+bool cstore_tidy(struct fw_mm *mm, struct fw_actor *actor);
 /* Whether more could be put there, and nothing moved. */
 bool cstore_has_room(const struct fw_mm *mm);
 /* Packs the log, or writes its oldest objects to page files, until n pages more
  * have room. False: there is none. */
 bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
 
-/* ---- ... and publishing: mm lock, one section, in this order ------------- */
+/* ---- cstore_dense.c ------------------------------------------------------ */
+
+/* Some of the older objects become smaller, and go to the log's end; true: there
+ * may be more. For a thread that has nothing else to do; no locks. */
+bool cstore_condense(struct fw_mm *mm, struct fw_actor *actor);
+
+/* ---- cstore_fill.c: publishing: mm lock, one section, in this order ------------- */
 
 /* A slot of CSTORE_FILE whose page is this object, or 0: none is to be had. */
 uint64_t cstore_publish(struct fw_mm *mm, cstore_pos pos);
@@ -168,6 +186,10 @@ uint16_t cstore_now(const struct fw_mm *mm);
 uint64_t cstore_age(const struct fw_mm *mm, const struct cstore_object *o);
 /* Frames that it may have just now. */
 uint64_t cstore_limit(const struct fw_mm *mm);
+/* A page became n bytes by the quick method. */
+void cstore_note_light(struct fw_mm *mm, unsigned n);
+/* Whether pages are to be made smaller than that. */
+bool cstore_wants_dense(const struct fw_mm *mm);
 /* A page in a slot is needed, so long after it left memory; `stored`: it went
  * to the store then. */
 void cstore_note(struct fw_mm *mm, uint64_t distance, cstore_place place,
@@ -178,12 +200,14 @@ void cstore_note_moved(struct fw_mm *mm, unsigned pages);
 
 /* ---- cstore_io.c --------------------------------------------------------- */
 
-/* The page of this object into a frame; no locks. The object may change or go
- * meanwhile: the content counts only if cstore_find() still says `pos`
- * afterwards. False: no page came of it. */
-bool cstore_load(const struct fw_mm *mm, cstore_pos pos, fw_pfn pfn);
+/* The page of this object; no locks. The object may change or go meanwhile: the
+ * content counts only if cstore_find() still says `pos` afterwards. False: no
+ * page came of it. */
+bool cstore_load(const struct fw_mm *mm, cstore_pos pos, void *page);
 /* Writes some of the oldest objects to page files: how many; no locks. */
 unsigned cstore_shrink(struct fw_mm *mm, struct fw_actor *actor);
+/* An object is MOVING no more; mm lock. False: it has gone. */
+bool cstore_settle(struct fw_mm *mm, cstore_pos pos);
 /* What a dead actor was writing. */
 void cstore_abandon(struct fw_mm *mm, struct fw_actor *dead);
 

@@ -19,6 +19,9 @@
 #define PACK_OBJECTS 64 /* most that are packed in one section */
 #define PACK_FRAMES 64	/* most that are looked at */
 #define PACK_TRIES 32
+#define SPARSE 1 /* eighths that are holes: packed before anything is moved */
+#define UNTIDY 2 /* ... and when there is nothing else to do */
+#define TIDY_LEAST 64 /* frames; the ends of segments are holes for ever */
 
 void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
 		  struct fw_actor *actor)
@@ -27,7 +30,9 @@ void cstore_begin(struct cstore_segment *s, struct fw_mm *mm,
 	s->actor = actor;
 	s->at = 0;
 	s->packs = false;
+	s->hard = false;
 	s->full = !cstore_on(mm) || !actor;
+	s->dense = !s->full && cstore_wants_dense(mm);
 }
 
 /* Some frames more. What is compressed frees more than it takes: it may have
@@ -95,20 +100,42 @@ static bool segment_has_room(const struct cstore_segment *s, unsigned bytes)
 	       s->actor->n_log * CSTORE_PAGE;
 }
 
-/* Not inlined: the page stands on the stack only while one is compressed. */
-__attribute__((noinline)) cstore_pos cstore_put(struct cstore_segment *s,
-						const void *page)
+/* By the quick method, whose results are noted. */
+static unsigned compress(struct cstore_segment *s, const void *page, void *to)
 {
-	struct cstore_object o = {.flags = cstore_now(s->mm)}; /* nobody's */
-	uint64_t bytes[CSTORE_MOST / sizeof(uint64_t)];
-	unsigned n, at = s->at;
+	unsigned n = fwp_compress(s->mm, page, to, CSTORE_MOST);
 
-	if (s->full)
-		return 0;
-	n = fwp_compress(s->mm, page, bytes, sizeof(bytes));
+	s->hard = n == 0;
+	if (n > 0)
+		cstore_note_light(s->mm, n);
+	return n;
+}
+
+/* By the one that the store wants. Pages that nothing makes smaller come in
+ * rows, and are found out by the quick one. */
+static unsigned page_bytes(struct cstore_segment *s, const void *page,
+			   void *to, uint16_t *flags)
+{
+	unsigned n = 0;
+
+	if (s->hard || !s->dense)
+		n = compress(s, page, to);
+	if (s->hard || !s->dense)
+		return n;
+	n = fwp_condense(s->mm, page, to, CSTORE_DENSE_MOST);
 	if (n == 0)
-		return 0;
-	o.bytes = (uint16_t)n;
+		return compress(s, page, to);
+	*flags |= CSTORE_DENSE;
+	return n;
+}
+
+/* An object that is nobody's. */
+static cstore_pos segment_put(struct cstore_segment *s, const void *bytes,
+			      unsigned n, uint16_t flags)
+{
+	struct cstore_object o = {.flags = flags, .bytes = (uint16_t)n};
+	unsigned at = s->at;
+
 	while (!segment_has_room(s, n))
 		if (!segment_grow(s)) {
 			s->full = true;
@@ -118,6 +145,27 @@ __attribute__((noinline)) cstore_pos cstore_put(struct cstore_segment *s,
 	segment_copy(s, at + (unsigned)sizeof(o), bytes, n);
 	s->at += cstore_units(n) * CSTORE_UNIT;
 	return segment_pos(s, at);
+}
+
+/* Not inlined: the page stands on the stack only while one is compressed. */
+__attribute__((noinline)) cstore_pos cstore_put(struct cstore_segment *s,
+						const void *page)
+{
+	uint64_t bytes[CSTORE_MOST / sizeof(uint64_t)];
+	uint16_t flags = cstore_now(s->mm);
+	unsigned n = s->full ? 0 : page_bytes(s, page, bytes, &flags);
+
+	return n > 0 ? segment_put(s, bytes, n, flags) : 0;
+}
+
+__attribute__((noinline)) cstore_pos cstore_put_dense(struct cstore_segment *s,
+						      const void *page,
+						      unsigned most)
+{
+	uint64_t bytes[CSTORE_MOST / sizeof(uint64_t)];
+	unsigned n = s->full ? 0 : fwp_condense(s->mm, page, bytes, most);
+
+	return n > 0 ? segment_put(s, bytes, n, CSTORE_DENSE) : 0;
 }
 
 /* A frame of the segment: which objects have bytes in it. */
@@ -181,12 +229,18 @@ void cstore_seal(struct cstore_segment *s)
 
 /* ---- packing ------------------------------------------------------------- */
 
-/* More than an eighth of the log is holes. */
-static bool is_sparse(const struct fw_mm *mm)
+/* More than so many eighths of the log are holes. */
+static bool has_holes(const struct fw_mm *mm, unsigned eighths)
 {
 	uint64_t live = mm->store_bytes + mm->store_pages * CSTORE_UNIT;
 
-	return live < mm->store_log.count * (uint64_t)(CSTORE_PAGE / 8 * 7);
+	return live < (uint64_t)mm->store_log.count *
+			      (CSTORE_PAGE / 8 * (8 - eighths));
+}
+
+static bool is_sparse(const struct fw_mm *mm)
+{
+	return has_holes(mm, SPARSE);
 }
 
 bool cstore_has_room(const struct fw_mm *mm)
@@ -270,6 +324,16 @@ unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor)
 	mm->store_packed += n;
 	mm_unlock(mm);
 	return n;
+}
+
+bool cstore_tidy(struct fw_mm *mm, struct fw_actor *actor)
+{
+	if (!cstore_on(mm) || !actor)
+		return false;
+	if (mm->store_log.count >= TIDY_LEAST && has_holes(mm, UNTIDY) &&
+	    cstore_pack(mm, actor) > 0)
+		return true;
+	return cstore_condense(mm, actor);
 }
 
 /* As those that are there need; most become half as large. A quarter of a small

@@ -16,15 +16,18 @@
 
 #define MOVE_FRAMES 64 /* of the log, that are looked at for one write */
 
-/* The object, of at most CSTORE_MOST bytes, as it is just now. */
+/* The object, of at most CSTORE_MOST bytes, as it is just now; which method
+ * made it. */
 static unsigned object_copy(const struct fw_mm *mm, cstore_pos pos,
-			    uint64_t *to)
+			    uint64_t *to, bool *ret_dense)
 {
+	const volatile struct cstore_object *o = cstore_object(mm, pos);
 	fw_pfn pfn = pos / CSTORE_UNITS, next = mm->frames[pfn].next;
 	unsigned at = pos % CSTORE_UNITS * CSTORE_UNIT, n, k;
 	const char *page = frame_data(mm, pfn);
 
-	n = *(const volatile uint16_t *)&cstore_object(mm, pos)->bytes;
+	n = o->bytes;
+	*ret_dense = (o->flags & CSTORE_DENSE) != 0;
 	at += (unsigned)sizeof(struct cstore_object);
 	if (n == 0 || n > CSTORE_MOST)
 		return 0;
@@ -38,12 +41,16 @@ static unsigned object_copy(const struct fw_mm *mm, cstore_pos pos,
 	return n;
 }
 
-bool cstore_load(const struct fw_mm *mm, cstore_pos pos, fw_pfn pfn)
+bool cstore_load(const struct fw_mm *mm, cstore_pos pos, void *page)
 {
 	uint64_t bytes[CSTORE_MOST / sizeof(uint64_t)];
-	unsigned n = object_copy(mm, pos, bytes);
+	bool dense;
+	unsigned n = object_copy(mm, pos, bytes, &dense);
 
-	return n > 0 && fwp_decompress(mm, bytes, n, frame_data(mm, pfn));
+	if (n == 0)
+		return false;
+	return dense ? fwp_expand(mm, bytes, n, page)
+		     : fwp_decompress(mm, bytes, n, page);
 }
 
 /* ---- to a page file ------------------------------------------------------ */
@@ -147,26 +154,32 @@ static bool move_write(struct move *m, const struct move_run *r)
 	unsigned i;
 
 	for (i = r->first; i < r->first + r->n; i++)
-		if (!cstore_load(m->mm, m->pos[i], m->pfn[i]))
+		if (!cstore_load(m->mm, m->pos[i],
+				 frame_data(m->mm, m->pfn[i])))
 			return false;
 	return fwp_store_write(m->mm, r->file, r->slot, m->pfn + r->first,
 			       r->n) == FW_OK;
+}
+
+bool cstore_settle(struct fw_mm *mm, cstore_pos pos)
+{
+	struct cstore_object *o = cstore_object(mm, pos);
+	bool deleted = (o->flags & CSTORE_DELETED) != 0;
+
+	FW_SET(mm, o->flags, o->flags & ~CSTORE_FLAGS);
+	if (deleted)
+		slot_free(mm, CSTORE_FILE, o->slot);
+	return !deleted;
 }
 
 /* The object has come to its place, or has not. */
 static void move_settle(struct fw_mm *mm, cstore_pos pos, cstore_place to,
 			bool good)
 {
-	struct cstore_object *o = cstore_object(mm, pos);
-	bool deleted = (o->flags & CSTORE_DELETED) != 0;
-
-	FW_SET(mm, o->flags, o->flags & ~CSTORE_FLAGS);
-	if (good && !deleted)
+	if (cstore_settle(mm, pos) && good)
 		cstore_release(mm, pos, to);
-	else
+	else if (to) /* 0: it was to be condensed */
 		slot_free(mm, cstore_disk_file(to), cstore_disk_slot(to));
-	if (deleted)
-		slot_free(mm, CSTORE_FILE, o->slot);
 }
 
 static unsigned move_end(struct move *m)

@@ -21,11 +21,14 @@
 #define COST_LOAD 10	/* ... from the store, which leaves again: 17 us */
 #define COST_DISK 60	/* ... from a page file: 100 us */
 #define COST_MOVE 2	/* to the disk, with others */
+#define COST_DENSE 2	/* of a load, if fwp_condense made the page */
 #define NEAR 16		/* of RAM: how much more is asked about */
 #define ROUND 512	/* page faults between two decisions */
 #define STEP 64		/* of RAM: what changes hands then */
 #define LEAST 64	/* of RAM: what it always may have, or all it may */
 #define START 2		/* of RAM: its share at first */
+#define LIGHT 16	/* pages, of which the mean is known */
+#define BEHIND 18	/* of the RAM: a writer that has so much to do hurries */
 
 void cstore_size_init(struct fw_mm *mm)
 {
@@ -38,6 +41,34 @@ uint64_t cstore_limit(const struct fw_mm *mm)
 {
 	/* What cannot go to a disk must stay. */
 	return pfile_full(mm) ? mm->store_max : mm->store_goal;
+}
+
+/* A mean of the last sixteen or so: two writers at once may lose one. */
+void cstore_note_light(struct fw_mm *mm, unsigned n)
+{
+	uint32_t mean = mm->store_light;
+
+	mm->store_light = mean == 0 ? n * LIGHT : mean - mean / LIGHT + n;
+}
+
+bool cstore_wants_dense(const struct fw_mm *mm)
+{
+	return mm->store_dense && mm->modified.count < mm->page_frames / BEHIND;
+}
+
+/*
+ * Whether the frames that smaller pages leave to others are worth what it takes
+ * to expand them. (How much smaller is only known when it is done: some three
+ * eighths.)
+ */
+static void dense_decide(struct fw_mm *mm)
+{
+	uint64_t light = mm->store_light / LIGHT;
+	uint64_t saved = mm->store_pages * light / (CSTORE_PAGE * 8 / 3);
+
+	mm->store_dense = mm->gain_ram * saved >
+			  mm->gain_loads * COST_DENSE * (mm->nframes / NEAR);
+	mm->gain_loads = 0;
 }
 
 static void goal_move(struct fw_mm *mm, bool up)
@@ -64,15 +95,16 @@ static void goal_decide(struct fw_mm *mm)
 		goal_move(mm, true);
 	else if (ram > 2 * store + ROUND)
 		goal_move(mm, false);
+	dense_decide(mm);
 	mm->gain_ram = mm->gain_store = 0;
 }
 
-/* One tick is a 512th of RAM; they count 32 times the RAM. */
+/* One tick is a 256th of RAM; they count 16 times the RAM. */
 static unsigned when_shift(const struct fw_mm *mm)
 {
 	unsigned shift = 0;
 
-	while (mm->nframes >> shift > 512)
+	while (mm->nframes >> shift > 256)
 		shift++;
 	return shift;
 }
@@ -128,6 +160,7 @@ void cstore_note(struct fw_mm *mm, uint64_t distance, cstore_place place,
 
 	if (!cstore_on(mm) || distance == 0)
 		return;
+	mm->gain_loads += stored && !disk;
 	if (distance <= mm->nframes / NEAR)
 		mm->gain_ram += stored ? COST_LOAD : COST_DISK;
 	if (stored && disk && distance <= store_span(mm) + near_span(mm))

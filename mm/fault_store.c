@@ -25,7 +25,7 @@ enum fw_step fault_load(struct fw_plan *p)
 	while (good < p->n_read &&
 	       cstore_load(mm,
 			   (cstore_pos)plan_source(p, p->read_lo + good)->place,
-			   p->pfn[good]))
+			   frame_data(mm, p->pfn[good])))
 		good++;
 	mm_lock(mm, p->actor);
 	/* Only the page that was asked for may fail the fault. */

@@ -31,6 +31,20 @@ WEAK bool fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
 	return false;
 }
 
+WEAK unsigned fwp_condense(const struct fw_mm *mm, const void *page, void *to,
+			   unsigned room)
+{
+	(void)mm, (void)page, (void)to, (void)room;
+	return 0;
+}
+
+WEAK bool fwp_expand(const struct fw_mm *mm, const void *from, unsigned n,
+		     void *page)
+{
+	(void)mm, (void)from, (void)n, (void)page;
+	return false;
+}
+
 WEAK enum fw_status fwp_section_read(struct fw_section *section,
 				     uint64_t cookie, uint64_t page,
 				     const fw_pfn *pfn, unsigned n,

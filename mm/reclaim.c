@@ -179,7 +179,7 @@ static void kick_ready(struct fw_mm *mm)
 void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		   struct fw_space *space, struct fw_fault *f)
 {
-	uint64_t low = reclaim_low(mm), share = mm->page_frames / 8;
+	uint64_t low = reclaim_low(mm), share = mm->page_frames / 16;
 	uint64_t fresh = frames_idle(mm);
 	uint64_t avail = fresh + mm->count[FRAME_STANDBY];
 	uint64_t modified = mm->count[FRAME_MODIFIED];

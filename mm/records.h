@@ -205,6 +205,11 @@ struct fw_mm {
 	uint32_t store_goal;	/* (n) ... should be: cstore_size.c */
 	uint32_t store_noted;	/* (n) faults that were looked at */
 	uint64_t gain_ram, gain_store; /* (n) since the last decision */
+	uint64_t gain_loads;	/* (n) pages loaded since then */
+	uint32_t store_light;	/* (n) bytes of 16 pages: cstore_note_light */
+	uint32_t store_dense;	/* (n) pages are to be condensed */
+	uint64_t store_seen;	/* (n) store_in, when the log was gone through */
+	fw_pfn store_cursor;	/* (n) ... how far; 0: it is not: cstore_dense.c */
 	uint64_t ***store_index[PFILE_DIRS]; /* (M) frames of 512 pointers, each
 					      * for a chunk of slots */
 	uint32_t block_head[BLOCK_LISTS]; /* (M) */
@@ -233,7 +238,7 @@ struct fw_mm {
 	uint64_t mapped_writes, mapped_pages, write_errors;
 	uint64_t store_in, store_in_bytes; /* compressed so far; cstore.c */
 	uint64_t store_reads, store_loads, store_moved; /* faults; pages */
-	uint64_t store_packed; /* objects */
+	uint64_t store_packed, store_condensed; /* objects */
 	uint64_t evicted; /* pages that lost their frame: refault.c's clock */
 	uint64_t ahead, ahead_used, ahead_wasted; /* see struct fw_totals */
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];

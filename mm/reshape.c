@@ -283,6 +283,7 @@ enum fw_status fw_set_cookie(struct fw_mm *mm, struct fw_actor *actor,
 	if (vad && vad->start == r.start && vad->end == r.end) {
 		mm_lock(mm, actor);
 		FW_SET(mm, vad->cookie, cookie);
+		vad_merge(mm, space, vad);
 		mm_unlock(mm);
 		status = FW_OK;
 	}

@@ -7,6 +7,7 @@
 #include <linux/mman.h>
 
 #include "os/regions.h"
+#include "os/view.h"
 
 #define MREMAP_BITS 7ul
 #define MAP_NOTHING (-1) /* as a descriptor */
@@ -70,6 +71,90 @@ static long grow_window(struct kthread *t, const struct fw_vad *v,
 	if (shared)
 		window_close(at, len);
 	return 0;
+}
+
+/* ---- what is one region to Linux ---------------------------------------- */
+
+/*
+ * Shared views that lie side by side, of one file and alike in all else. Linux
+ * means one opening of it, which is not to be seen here: one inode.
+ */
+static bool views_alike(struct kthread *t, const struct fw_vad *a,
+			const struct fw_vad *b)
+{
+	if (vad_end(a) != vad_start(b) || a->kind != b->kind ||
+	    a->prot != b->prot || a->max_prot != b->max_prot ||
+	    a->flags != b->flags || a->tag != b->tag)
+		return false;
+	if (a->kind == FW_VAD_HOST)
+		return view_same_file(t, vad_window(a), vad_window(b));
+	return a->kind == FW_VAD_SECTION && a->section == b->section;
+}
+
+/* From region v, views alike reach to `end`. */
+static bool views_reach(struct kthread *t, const struct fw_vad *v, uint64_t end)
+{
+	struct fw_vad a = *v, b;
+
+	for (; vad_end(&a) < end; a = b)
+		if (!region_from(t, vad_end(&a), &b) || !views_alike(t, &a, &b))
+			return false;
+	return true;
+}
+
+/* One window of what these two show, one after the other. */
+static long windows_join(struct kthread *t, const struct fw_vad *a,
+			 const struct fw_vad *b)
+{
+	uint64_t a_len = vad_end(a) - vad_start(a);
+	uint64_t b_len = vad_end(b) - vad_start(b);
+	long at = window_place(t, a_len + b_len), r;
+
+	if (K_IS_ERR(at))
+		return at;
+	r = window_clone(vad_window(a), a_len, (uint64_t)at, FW_PROT_R);
+	if (!K_IS_ERR(r))
+		r = window_clone(vad_window(b), b_len, (uint64_t)at + a_len,
+				 FW_PROT_R);
+	if (K_IS_ERR(r))
+		window_close((uint64_t)at, a_len + b_len);
+	return K_IS_ERR(r) ? r : at;
+}
+
+/* The region is to have this part of a window. */
+static bool give_window(struct kthread *t, const struct fw_vad *v, uint64_t at)
+{
+	uint64_t len = vad_end(v) - vad_start(v);
+
+	if (fw_set_cookie(t->p->mm, t->actor, t->p->space, vad_start(v), len,
+			  at - (v->page << FW_PAGE_SHIFT)) != FW_OK) {
+		window_close(at, len);
+		return false;
+	}
+	window_close(vad_window(v), len);
+	return true;
+}
+
+/*
+ * Two mappings of adjacent parts of a file are one at Linux as soon as they are
+ * made. Here each has a window, and they become one when it matters: the range
+ * from *v on is to be one region.
+ */
+static void join_views(struct kthread *t, struct fw_vad *v, uint64_t end)
+{
+	struct fw_vad next;
+
+	while (v->kind == FW_VAD_HOST && vad_end(v) < end &&
+	       region_from(t, vad_end(v), &next) && views_alike(t, v, &next) &&
+	       next.page == v->page + (v->end - v->start)) {
+		long at = windows_join(t, v, &next);
+
+		if (K_IS_ERR(at) || !give_window(t, v, (uint64_t)at) ||
+		    !give_window(t, &next, (uint64_t)at + vad_end(v) -
+					    vad_start(v)) ||
+		    !region_from(t, vad_start(v), v))
+			return;
+	}
 }
 
 /* ---- growing ------------------------------------------------------------ */
@@ -269,6 +354,8 @@ static long check_region(const struct remap *m, struct fw_vad *v)
 	if (m->new_len < len)
 		len = m->new_len;
 	if (len > vad_end(v) - m->old)
+		join_views(m->t, v, m->old + len);
+	if (len > vad_end(v) - m->old)
 		return -EFAULT;
 	if (m->new_len <= m->old_len)
 		return 0;
@@ -446,8 +533,8 @@ long sys_remap_file_pages(struct kthread *t, struct ucontext *uc,
 	if (a[2] || start + len <= start ||
 	    page + (len >> FW_PAGE_SHIFT) < page ||
 	    !region_from(t, start, &v) || vad_start(&v) > start ||
-	    start + len > vad_end(&v) || !vad_shared(&v) ||
-	    !(v.max_prot & FW_PROT_W))
+	    !vad_shared(&v) || !(v.max_prot & FW_PROT_W) ||
+	    !views_reach(t, &v, start + len))
 		return -EINVAL;
 	v.page = page;
 	if (v.kind == FW_VAD_HOST) {

@@ -212,7 +212,7 @@ static void first_context(struct kthread *t, struct ucontext *uc, uint64_t rip,
 {
 	memset(uc, 0, sizeof(*uc));
 	uc->uc_flags = 6; /* UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS */
-	uc->uc_stack.ss_sp = (void *)(K_STACK_TOP(t) - FW_STACK_BYTES);
+	uc->uc_stack.ss_sp = (void *)(K_STACK_TOP(t) - FW_STACK_MAPPED);
 	uc->uc_stack.ss_size = ((uint64_t)t & ~63ull) -
 			       (uint64_t)uc->uc_stack.ss_sp;
 	uc->uc_mcontext.rip = rip;

@@ -164,7 +164,7 @@ long sys_exit(struct kthread *t, struct ucontext *uc, const long a[6])
 	clear_tid(t);
 	usage_thread_ends(t);
 	fw_actor_destroy(t->p->mm, t->actor, t->actor);
-	k_exit_unmap(K_STACK_TOP(t) - FW_STACK_BYTES, FW_STACK_BYTES, a[0]);
+	k_exit_unmap(K_STACK_TOP(t) - FW_STACK_MAPPED, FW_STACK_MAPPED, a[0]);
 }
 
 long sys_exit_group(struct kthread *t, struct ucontext *uc, const long a[6])

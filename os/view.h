@@ -128,6 +128,8 @@ static inline fw_vpn view_start(const struct fw_vad *v)
 		       ? v->stack_low
 		       : v->start;
 }
+/* Whether two windows of the calling process's show the same file. */
+bool view_same_file(struct kthread *t, uint64_t a, uint64_t b);
 static inline bool view_is_shared(const struct fw_vad *v)
 {
 	return v->kind == FW_VAD_SECTION || v->kind == FW_VAD_HOST;

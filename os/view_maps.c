@@ -306,6 +306,31 @@ long view_maps(struct kthread *t, const struct view *v, long fd, struct text *o)
 	return walk(&w);
 }
 
+/* Device and inode are the two first words of what follows. */
+static bool same_words(const char *a, const char *b)
+{
+	unsigned blanks = 0;
+
+	for (; *a && *a == *b && blanks < 2; a++, b++)
+		blanks += *a == ' ';
+	return blanks == 2;
+}
+
+bool view_same_file(struct kthread *t, uint64_t a, uint64_t b)
+{
+	const struct host_line *la, *lb;
+	struct host_list l;
+	bool same;
+
+	if (list_open(t, t->p->pid, &l))
+		return false;
+	la = find_line(&l, a);
+	lb = find_line(&l, b);
+	same = la && lb && same_words(la->tail, lb->tail);
+	list_close(&l);
+	return same;
+}
+
 /* ---- sums --------------------------------------------------------------- */
 
 static void sum_page(struct view_sums *s, const struct fw_vad *vad,

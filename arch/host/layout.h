@@ -28,9 +28,12 @@
 #define FW_RAM_BASE 0x7a0000000000ull
 #define FW_RAM_MAX 0x040000000000ull /* 4 TiB */
 
-/* A kernel stack: its upper half is mapped, its lower half is the guard. */
-#define FW_STACK_STRIDE 0x20000ull
+/* A kernel stack: the lower part of its place is the guard. Above it is what
+ * libzstd works with (compress.h), untouched before it does. */
+#define FW_STACK_STRIDE 0x40000ull
 #define FW_STACK_BYTES 0x10000ull
+#define FW_EXPAND_BYTES 0x18000ull
+#define FW_STACK_MAPPED (FW_STACK_BYTES + FW_EXPAND_BYTES)
 
 /*
  * Patched into the kernel image by the front end before it is put into a

@@ -435,7 +435,7 @@ enum fw_status fw_set_flags(struct fw_mm *mm, struct fw_actor *actor,
 			    struct fw_space *space, fw_addr start, uint64_t len,
 			    uint32_t set, uint32_t clear);
 /* Another cookie for the region that is exactly this range; FW_E_NOENT when
- * there is none. Its neighbours are not joined with it. */
+ * there is none. A neighbour that it continues now becomes one with it. */
 enum fw_status fw_set_cookie(struct fw_mm *mm, struct fw_actor *actor,
 			     struct fw_space *space, fw_addr start,
 			     uint64_t len, uint64_t cookie);

@@ -100,6 +100,17 @@ bool fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
 		    void *page);
 
 /*
+ * The same by a method that makes pages smaller and takes longer. It is used
+ * when the store would not hold by the first one what it has. A port may have
+ * it in some of its threads only, where there is time, and 0 in the others;
+ * what it makes must be understood in all.
+ */
+unsigned fwp_condense(const struct fw_mm *mm, const void *page, void *to,
+		      unsigned room);
+bool fwp_expand(const struct fw_mm *mm, const void *from, unsigned n,
+		void *page);
+
+/*
  * The PTEs of [vpn, vpn + n) (n <= 64) have just become valid or more
  * permissive: the port may load them into its cache. Not every one of them
  * need be valid. Called with the space lock held, not the mm lock.

@@ -112,7 +112,7 @@ struct kthread {
 	 * (saved_valid), guest_mask is that one and saved_mask the old. */
 	uint64_t saved_mask;
 	uint32_t saved_valid;
-	uint32_t spare2;
+	uint32_t expands; /* libzstd's context behind this is ready */
 	/* Sent signals of K_MASK_NEVER that the guest has blocked; the host
 	 * cannot keep them for us. By index: see os/signal.c. */
 	uint64_t held;

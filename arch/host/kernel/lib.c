@@ -5,6 +5,7 @@
  */
 #include <stdarg.h>
 
+#include "arch/host/compress.h"
 #include "arch/host/kernel/trap.h"
 
 void *memcpy(void *to, const void *from, size_t n)
@@ -57,6 +58,33 @@ _Noreturn void k_library_broken(void);
 _Noreturn void k_library_broken(void)
 {
 	fwp_panic("a library asks for what there is not", __FILE__, __LINE__);
+}
+
+/* Behind the kthread. Made by the thread itself, which is in here once. */
+ZSTD_DCtx *expand_context(void)
+{
+	struct kthread *t = k_self();
+	void *at = (char *)t + KTHREAD_ROOM;
+
+	if (!t->expands && !ZSTD_initStaticDCtx(at, FW_EXPAND_BYTES))
+		return NULL;
+	t->expands = 1;
+	return at;
+}
+
+/* libzstd's hooks, weak there: at 0, which it would be, they are out of reach
+ * of code up here. */
+uint64_t ZSTD_trace_decompress_begin(const void *context);
+uint64_t ZSTD_trace_decompress_begin(const void *context)
+{
+	(void)context;
+	return 0; /* nobody follows it */
+}
+
+void ZSTD_trace_decompress_end(uint64_t trace, const void *what);
+void ZSTD_trace_decompress_end(uint64_t trace, const void *what)
+{
+	(void)trace, (void)what;
 }
 
 size_t k_strlen(const char *s)

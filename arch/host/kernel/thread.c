@@ -10,8 +10,8 @@
 
 static long stack_map(uint64_t at)
 {
-	return HC6(__NR_mmap, at + FW_STACK_STRIDE - FW_STACK_BYTES,
-		   FW_STACK_BYTES, HOST_PROT_READ | HOST_PROT_WRITE,
+	return HC6(__NR_mmap, at + FW_STACK_STRIDE - FW_STACK_MAPPED,
+		   FW_STACK_MAPPED, HOST_PROT_READ | HOST_PROT_WRITE,
 		   HOST_MAP_PRIVATE | HOST_MAP_ANONYMOUS |
 			   HOST_MAP_FIXED_NOREPLACE,
 		   -1, 0);
@@ -52,7 +52,7 @@ struct kthread *kthread_create(struct kproc *p)
 
 void kthread_free(struct kthread *t)
 {
-	HC2(__NR_munmap, K_STACK_TOP(t) - FW_STACK_BYTES, FW_STACK_BYTES);
+	HC2(__NR_munmap, K_STACK_TOP(t) - FW_STACK_MAPPED, FW_STACK_MAPPED);
 }
 
 void kthread_adopt(struct kthread *t)
@@ -103,7 +103,7 @@ struct ucontext *kthread_copy_frame(struct kthread *to,
 	if (size)
 		memcpy((void *)fp, uc->uc_mcontext.fpstate, size);
 	copy->uc_mcontext.fpstate = size ? (void *)fp : NULL;
-	copy->uc_stack.ss_sp = (void *)(K_STACK_TOP(to) - FW_STACK_BYTES);
+	copy->uc_stack.ss_sp = (void *)(K_STACK_TOP(to) - FW_STACK_MAPPED);
 	copy->uc_stack.ss_size = ((uint64_t)to & ~63ull) -
 				 (uint64_t)copy->uc_stack.ss_sp;
 	copy->uc_stack.ss_flags = 0;

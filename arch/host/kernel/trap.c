@@ -29,7 +29,10 @@ _Static_assert(offsetof(struct kthread, ret_uc) == KT_RET_UC &&
 	       "entry.S knows a thread");
 _Static_assert(offsetof(struct kthread, canary) == 0x28,
 	       "library code reads its canary at fs:0x28");
-_Static_assert(sizeof(struct kthread) <= KTHREAD_BELOW, "kthread fits");
+_Static_assert(sizeof(struct kthread) <= KTHREAD_ROOM, "kthread fits");
+_Static_assert(KTHREAD_BELOW == KTHREAD_ROOM + FW_EXPAND_BYTES &&
+		       STACK_STRIDE == FW_STACK_STRIDE,
+	       "entry.S finds the kthread");
 
 extern char call_begin[], call_insn[], call_abort[], ret_begin[], ret_insn[];
 struct k_ext {
@@ -394,7 +397,7 @@ void trap_install(void)
 void trap_stack(struct kthread *t)
 {
 	uint64_t top = (uint64_t)t & ~63ull;
-	stack_t ss = { .ss_sp = (void *)(K_STACK_TOP(t) - FW_STACK_BYTES) };
+	stack_t ss = { .ss_sp = (void *)(K_STACK_TOP(t) - FW_STACK_MAPPED) };
 
 	ss.ss_size = top - (uint64_t)ss.ss_sp;
 	HC2(__NR_sigaltstack, &ss, 0);
