@@ -146,7 +146,9 @@ static void put_compressed(FILE *out, const struct fw_totals *t)
 	put_number(out, "pages_in", t->store_in, ",");
 	put_number(out, "bytes_in", t->store_in_bytes, ",");
 	put_number(out, "pages_read", t->store_loads, ",");
-	put_number(out, "pages_moved", t->store_moved, "},\n");
+	put_number(out, "pages_moved", t->store_moved, ",");
+	put_number(out, "pages_condensed", t->store_condensed, ",");
+	put_number(out, "pages_packed", t->store_packed, "},\n");
 }
 
 static void put_rest(FILE *out, const struct front *f)

@@ -4,7 +4,7 @@
  * alone: trim its own space, and write modified pages out itself; only when
  * its own space is small it asks others. No memory is allocated on the way.
  *
- * Trimming starts early, so that about an eighth of RAM stands on standby
+ * Trimming starts early, so that about a sixteenth of RAM stands on standby
  * and modified: pages that were let go too soon come back from there without
  * I/O.
  */

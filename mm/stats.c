@@ -145,6 +145,8 @@ void fw_totals(struct fw_mm *mm, struct fw_actor *actor, struct fw_totals *ret)
 	ret->store_bytes = mm->store_bytes;
 	ret->store_in = mm->store_in;
 	ret->store_in_bytes = mm->store_in_bytes;
+	ret->store_condensed = mm->store_condensed;
+	ret->store_packed = mm->store_packed;
 	ret->store_loads = mm->store_loads;
 	ret->store_moved = mm->store_moved;
 	ret->mapped = mm->mapped.count;

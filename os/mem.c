@@ -378,6 +378,8 @@ long sys_mmap(struct kthread *t, struct ucontext *uc, const long a[6])
 		return r;
 	r = place_and_map(t, (uint64_t)a[0], len, prot, flags, &b);
 	drop_backing(t, &b, len, !K_IS_ERR(r));
+	if (!K_IS_ERR(r) && b.kind == FW_VAD_HOST)
+		join_views(t, (uint64_t)r, len);
 	if (K_IS_ERR(r) || !prot)
 		return r;
 	if (flags & MAP_LOCKED ||

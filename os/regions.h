@@ -88,6 +88,12 @@ long window_place(struct kthread *t, uint64_t len);
 /* Another mapping, of len bytes, of what a shared window maps. */
 long window_dup(struct kthread *t, uint64_t window, uint64_t len);
 
+/*
+ * A shared view of a file has just been mapped there. At Linux it is one region
+ * with a neighbour that it continues; here each has a window, until this.
+ */
+void join_views(struct kthread *t, uint64_t start, uint64_t len);
+
 /* locked.c */
 /* 0, or what mmap, brk and mremap give when `more` bytes are to be locked. */
 long lock_allows(struct kthread *t, uint64_t more);

@@ -135,26 +135,26 @@ static bool give_window(struct kthread *t, const struct fw_vad *v, uint64_t at)
 	return true;
 }
 
-/*
- * Two mappings of adjacent parts of a file are one at Linux as soon as they are
- * made. Here each has a window, and they become one when it matters: the range
- * from *v on is to be one region.
- */
-static void join_views(struct kthread *t, struct fw_vad *v, uint64_t end)
+/* The region that ends there and the one that begins there, if they show
+ * adjacent parts of a file. */
+static void join_at(struct kthread *t, uint64_t addr)
 {
-	struct fw_vad next;
+	struct fw_vad a, b;
+	long at;
 
-	while (v->kind == FW_VAD_HOST && vad_end(v) < end &&
-	       region_from(t, vad_end(v), &next) && views_alike(t, v, &next) &&
-	       next.page == v->page + (v->end - v->start)) {
-		long at = windows_join(t, v, &next);
+	if (!region_from(t, addr - 1, &a) || vad_end(&a) != addr ||
+	    a.kind != FW_VAD_HOST || !region_from(t, addr, &b) ||
+	    b.page != a.page + (a.end - a.start) || !views_alike(t, &a, &b))
+		return;
+	at = windows_join(t, &a, &b);
+	if (!K_IS_ERR(at) && give_window(t, &a, (uint64_t)at))
+		give_window(t, &b, (uint64_t)at + vad_end(&a) - vad_start(&a));
+}
 
-		if (K_IS_ERR(at) || !give_window(t, v, (uint64_t)at) ||
-		    !give_window(t, &next, (uint64_t)at + vad_end(v) -
-					    vad_start(v)) ||
-		    !region_from(t, vad_start(v), v))
-			return;
-	}
+void join_views(struct kthread *t, uint64_t start, uint64_t len)
+{
+	join_at(t, start + len);
+	join_at(t, start);
 }
 
 /* ---- growing ------------------------------------------------------------ */
@@ -354,8 +354,6 @@ static long check_region(const struct remap *m, struct fw_vad *v)
 	if (m->new_len < len)
 		len = m->new_len;
 	if (len > vad_end(v) - m->old)
-		join_views(m->t, v, m->old + len);
-	if (len > vad_end(v) - m->old)
 		return -EFAULT;
 	if (m->new_len <= m->old_len)
 		return 0;
@@ -552,6 +550,8 @@ long sys_remap_file_pages(struct kthread *t, struct ucontext *uc,
 	let_go_section(t, &v);
 	if (r && v.kind == FW_VAD_HOST)
 		window_close(vad_window(&v), len);
+	if (!r)
+		join_views(t, start, len);
 	if (!r && v.prot)
 		populate(t, start, len, false);
 	return r;

@@ -163,7 +163,7 @@ static void settle(struct kthread *t)
 	} pause = {0, 1000000};
 	const uint32_t *agents = &t->p->run->n_agents;
 
-	for (unsigned tries = 0; tries < 100; tries++) {
+	for (unsigned tries = 0; tries < 500; tries++) {
 		if (__atomic_load_n(agents, __ATOMIC_SEQ_CST) <=
 		    living_guests(t))
 			return;

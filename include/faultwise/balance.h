@@ -69,9 +69,10 @@ struct fw_totals {
 	/* The compressed store: its frames, of at most store_max; the pages in
 	 * them and their bytes; pages compressed so far, and what they became;
 	 * pages read again, and moved on to page files (counted in
-	 * pages_written as well). */
+	 * pages_written as well), made smaller afterwards, copied to pack. */
 	uint64_t store_frames, store_max, store_pages, store_bytes;
 	uint64_t store_in, store_in_bytes, store_loads, store_moved;
+	uint64_t store_condensed, store_packed;
 	/* Pages read that had been here before; those that so many frames as
 	 * are in use now would have kept; all by distance, 2^i to 2^(i+1). */
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
