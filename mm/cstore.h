@@ -166,11 +166,11 @@ bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n);
 
 /* ---- cstore_dense.c ------------------------------------------------------ */
 
-/* Some of the older objects become smaller, and go to the log's end; true: there
- * may be more. For a thread that has nothing else to do; no locks. */
+/* Some of the older objects become smaller, and go to the log's end; true:
+ * there may be more. For a thread that has nothing else to do; no locks. */
 bool cstore_condense(struct fw_mm *mm, struct fw_actor *actor);
 
-/* ---- cstore_fill.c: publishing: mm lock, one section, in this order ------------- */
+/* ---- cstore_fill.c: publishing: mm lock, one section, in this order ------ */
 
 /* A slot of CSTORE_FILE whose page is this object, or 0: none is to be had. */
 uint64_t cstore_publish(struct fw_mm *mm, cstore_pos pos);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cstore_dense.c - objects of the compressed store that are made smaller where
- * they are, by the method that takes longer (fwp_condense): those that have been
- * there for a while, by a thread that has the time. It goes through the log, and
- * begins anew when enough has come since.
+ * they are, by the method that takes longer (fwp_condense): those that have
+ * been there for a while, by a thread that has the time. It goes through the
+ * log, and begins anew when enough has come since.
  *
  * They are read and made smaller without a lock. Until that is done they are
  * MOVING, as those that go to a page file: they can be read, and stay. What

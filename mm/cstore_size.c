@@ -28,7 +28,7 @@
 #define LEAST 64	/* of RAM: what it always may have, or all it may */
 #define START 2		/* of RAM: its share at first */
 #define LIGHT 16	/* pages, of which the mean is known */
-#define BEHIND 18	/* of the RAM: a writer that has so much to do hurries */
+#define BEHIND 18 /* of RAM: a writer that has so much to do is in a hurry */
 
 void cstore_size_init(struct fw_mm *mm)
 {

@@ -202,16 +202,11 @@ struct fw_mm {
 	struct fw_list store_log, store_empty; /* (M) see cstore.c */
 	uint64_t store_frames; /* (M) on these two */
 	uint64_t store_pages, store_bytes; /* (M) live objects */
-	uint32_t store_goal;	/* (n) ... should be: cstore_size.c */
-	uint32_t store_noted;	/* (n) faults that were looked at */
-	uint64_t gain_ram, gain_store; /* (n) since the last decision */
-	uint64_t gain_loads;	/* (n) pages loaded since then */
-	uint32_t store_light;	/* (n) bytes of 16 pages: cstore_note_light */
-	uint32_t store_dense;	/* (n) pages are to be condensed */
-	uint64_t store_seen;	/* (n) store_in, when the log was gone through */
-	fw_pfn store_cursor;	/* (n) ... how far; 0: it is not: cstore_dense.c */
-	uint64_t ***store_index[PFILE_DIRS]; /* (M) frames of 512 pointers, each
-					      * for a chunk of slots */
+	/* (n) cstore_size.c; cstore_dense.c: how far, store_in at its start */
+	uint32_t store_goal, store_noted, store_light, store_dense;
+	fw_pfn store_cursor;
+	uint64_t gain_ram, gain_store, gain_loads, store_seen;
+	uint64_t ***store_index[PFILE_DIRS]; /* (M) 512 chunks each */
 	uint32_t block_head[BLOCK_LISTS]; /* (M) */
 	uint32_t pool_head[POOL_CLASSES]; /* (M) slabs with room, by PFN */
 	uint64_t tables, pool; /* (M) frames of that type */

@@ -37,7 +37,7 @@ struct dense_run {
 unsigned fwp_condense(const struct fw_mm *mm, const void *page, void *to,
 		      unsigned room)
 {
-	uint32_t seal = DENSE_SEAL;
+	const uint32_t seal = DENSE_SEAL;
 	unsigned used = sizeof(seal);
 
 	(void)mm;
@@ -61,12 +61,13 @@ unsigned fwp_condense(const struct fw_mm *mm, const void *page, void *to,
 bool fwp_expand(const struct fw_mm *mm, const void *from, unsigned n,
 		void *page)
 {
+	const uint32_t seal = DENSE_SEAL;
 	uint64_t *word = page, at = 0;
 
 	(void)mm;
-	if (n < sizeof(uint32_t) || memcmp(from, &(uint32_t){DENSE_SEAL}, 4) != 0)
+	if (n < sizeof(seal) || memcmp(from, &seal, sizeof(seal)) != 0)
 		return false;
-	for (unsigned i = sizeof(uint32_t); i + sizeof(struct dense_run) <= n;
+	for (unsigned i = sizeof(seal); i + sizeof(struct dense_run) <= n;
 	     i += (unsigned)sizeof(struct dense_run)) {
 		struct dense_run d;
 
@@ -77,7 +78,7 @@ bool fwp_expand(const struct fw_mm *mm, const void *from, unsigned n,
 			word[at++] = d.first + k * (uint64_t)(int32_t)d.step;
 	}
 	return at == WORDS &&
-	       (n - sizeof(uint32_t)) % sizeof(struct dense_run) == 0;
+	       (n - sizeof(seal)) % sizeof(struct dense_run) == 0;
 }
 
 unsigned fwp_compress(const struct fw_mm *mm, const void *page, void *to,
