@@ -154,6 +154,9 @@ static void frame_count(struct fw_mm *mm, struct fw_frame *f, int by)
 	FW_ASSERT(by > 0 || (f->owner & INFO_COUNT) > 0);
 	FW_SET(mm, f->owner, f->owner + (uint32_t)by);
 	if (by < 0 && (f->owner & INFO_COUNT) == 0) {
+		/* It may be at the end of the log when that is used. */
+		if (f == mm->frames + mm->store_cursor)
+			mm->store_cursor = f->next == FW_PFN_NONE ? 0 : f->next;
 		list_remove(mm, &mm->store_log, f);
 		list_push(mm, &mm->store_empty, f);
 	}

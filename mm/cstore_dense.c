@@ -92,14 +92,16 @@ make_smaller(struct cstore_segment *s, cstore_pos pos)
 	return cstore_put_dense(s, page, most - most / WORTH);
 }
 
-static void settle(struct fw_mm *mm, cstore_pos from, cstore_pos to)
+/* Tried: there was room for it. What is no smaller then never will be. */
+static void settle(struct fw_mm *mm, cstore_pos from, cstore_pos to, bool tried)
 {
 	struct cstore_object *old = cstore_object(mm, from), *new;
 
 	if (!cstore_settle(mm, from))
 		return;
 	if (!to) {
-		FW_SET(mm, old->flags, old->flags | CSTORE_TRIED);
+		if (tried)
+			FW_SET(mm, old->flags, old->flags | CSTORE_TRIED);
 		return;
 	}
 	new = cstore_object(mm, to);
@@ -131,7 +133,7 @@ bool cstore_condense(struct fw_mm *mm, struct fw_actor *actor)
 		to[i] = make_smaller(&s, actor->moving[i]);
 	mm_lock(mm, actor);
 	for (i = 0; i < n; i++)
-		settle(mm, actor->moving[i], to[i]);
+		settle(mm, actor->moving[i], to[i], !s.full);
 	FW_SET(mm, actor->n_moving, 0);
 	cstore_seal(&s);
 	mm_unlock(mm);

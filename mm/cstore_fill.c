@@ -326,14 +326,21 @@ unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor)
 	return n;
 }
 
+/* True: the log is shorter now. Where its objects are so small that the ends
+ * of segments are much of it, it has holes and becomes no shorter. */
+static bool tidy_pack(struct fw_mm *mm, struct fw_actor *actor)
+{
+	uint32_t frames = mm->store_log.count;
+
+	return frames >= TIDY_LEAST && has_holes(mm, UNTIDY) &&
+	       cstore_pack(mm, actor) > 0 && mm->store_log.count < frames;
+}
+
 bool cstore_tidy(struct fw_mm *mm, struct fw_actor *actor)
 {
 	if (!cstore_on(mm) || !actor)
 		return false;
-	if (mm->store_log.count >= TIDY_LEAST && has_holes(mm, UNTIDY) &&
-	    cstore_pack(mm, actor) > 0)
-		return true;
-	return cstore_condense(mm, actor);
+	return tidy_pack(mm, actor) || cstore_condense(mm, actor);
 }
 
 /* As those that are there need; most become half as large. A quarter of a small
