@@ -20,6 +20,10 @@ unsigned __real_fwp_compress(const struct fw_mm *mm, const void *page, void *to,
 			     unsigned room);
 bool __real_fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
 			   void *page);
+unsigned __real_fwp_condense(const struct fw_mm *mm, const void *page, void *to,
+			     unsigned room);
+bool __real_fwp_expand(const struct fw_mm *mm, const void *from, unsigned n,
+		       void *page);
 void __real_fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 			  enum fw_flush how);
 enum fw_status __real_fwp_store_read(struct fw_mm *mm, unsigned file,
@@ -42,6 +46,10 @@ unsigned __wrap_fwp_compress(const struct fw_mm *mm, const void *page, void *to,
 			     unsigned room);
 bool __wrap_fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
 			   void *page);
+unsigned __wrap_fwp_condense(const struct fw_mm *mm, const void *page, void *to,
+			     unsigned room);
+bool __wrap_fwp_expand(const struct fw_mm *mm, const void *from, unsigned n,
+		       void *page);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
@@ -236,6 +244,20 @@ bool __wrap_fwp_decompress(const struct fw_mm *mm, const void *from, unsigned n,
 {
 	point(AT_ACCESS, page, false);
 	return __real_fwp_decompress(mm, from, n, page);
+}
+
+unsigned __wrap_fwp_condense(const struct fw_mm *mm, const void *page, void *to,
+			     unsigned room)
+{
+	point(AT_ACCESS, page, false);
+	return __real_fwp_condense(mm, page, to, room);
+}
+
+bool __wrap_fwp_expand(const struct fw_mm *mm, const void *from, unsigned n,
+		       void *page)
+{
+	point(AT_ACCESS, page, false);
+	return __real_fwp_expand(mm, from, n, page);
 }
 
 /* Who does I/O sleeps until it has ended, and then until he is chosen. */

@@ -33,6 +33,12 @@ static void pack(struct soft_cpu *me)
 	cstore_pack(w->s->mm, me->actor);
 }
 
+/* All in one piece of work; no more is left then. */
+static void condense(struct soft_cpu *me)
+{
+	want(!cstore_condense(w->s->mm, me->actor), "it has no end");
+}
+
 static void trim_and_store(struct soft_cpu *me)
 {
 	trim(me);
@@ -98,6 +104,48 @@ static void stored_and_shared(void)
 	want(w->s->mm->store_pages == 2, "pages are in the store");
 }
 
+/* What is stored has been there for a while, and is to be condensed. */
+static void grow_old(void)
+{
+	struct fw_mm *mm = w->s->mm;
+
+	w->note[0] = mm->store_bytes;
+	mm->evicted += mm->nframes / 4;
+	mm->store_dense = 1;
+	want(cstore_wants_dense(mm), "pages are to be condensed");
+}
+
+static void old(void)
+{
+	stored();
+	grow_old();
+}
+
+static void old_cluster(void)
+{
+	stored_cluster();
+	grow_old();
+}
+
+static void old_of_another(void)
+{
+	stored_of_another();
+	grow_old();
+}
+
+static void old_and_shared(void)
+{
+	stored_and_shared();
+	grow_old();
+}
+
+static void condensed(void)
+{
+	old();
+	condense(w->cpu[2]);
+	want(w->s->mm->store_condensed == 2, "pages are condensed");
+}
+
 static void moved(void)
 {
 	stored();
@@ -138,6 +186,23 @@ static void first_is_seven(void)
 static void nothing_stored(void)
 {
 	want(w->s->mm->store_pages == 0, "an object is left");
+}
+
+/* Nothing kept an actor from condensing them, once: two runs of words each. */
+static void both_condensed(void)
+{
+	want(w->s->mm->store_condensed == 2, "%d pages are condensed",
+	     (int)w->s->mm->store_condensed);
+	want(w->s->mm->store_bytes == w->note[0] - 2 * 2 * 8 + 2 * 4,
+	     "%d bytes are left", (int)w->s->mm->store_bytes);
+	both_there();
+}
+
+static void condensed_or_moved(void)
+{
+	want(w->s->mm->store_condensed + w->s->mm->store_moved >= 4,
+	     "neither condensed nor moved");
+	both_there();
 }
 
 /* ---- out of it -------------------------------------------------------- */
@@ -199,6 +264,46 @@ SCENARIO(store_pack_unmap, "B28 B34", .store = STORE, .actors = 2,
 SCENARIO(store_pack_write, "B34", .store = STORE, .actors = 3, .setup = stored,
 	 .run = {write_first, pack, trim_and_store},
 	 .finish = first_is_seven)
+
+/* ---- made smaller ----------------------------------------------------- */
+
+SCENARIOS(store_dense_read, "B04 B34", .store = STORE, .actors = 2,
+	  .setup = old, .run = {read_all, condense}, .finish = both_there)
+SCENARIO(store_dense_unmap, "B28 B34", .store = STORE, .actors = 2,
+	 .setup = old, .run = {unmap, condense}, .finish = nothing_stored)
+SCENARIO(store_dense_read_unmap, "B28 C48", .store = STORE, .actors = 3,
+	 .setup = old, .run = {read_or_gone, unmap, condense},
+	 .finish = nothing_stored)
+SCENARIO(store_dense_discard, "B28", .store = STORE, .actors = 3,
+	 .setup = old, .run = {read_or_gone, discard, condense})
+SCENARIO(store_dense_exit, "B28 C48", .store = STORE, .actors = 2,
+	 .setup = old_of_another, .run = {exit_now, condense},
+	 .finish = nothing_stored)
+SCENARIO(store_dense_move, "B34", .store = STORE, .actors = 3,
+	 .setup = old_cluster, .run = {condense, move_on, read_first},
+	 .finish = both_there)
+SCENARIO(store_dense_or_move, "B34", .store = STORE, .actors = 2,
+	 .setup = old_cluster, .run = {condense, move_on},
+	 .finish = condensed_or_moved)
+SCENARIO(store_dense_pack, "B34", .store = STORE, .actors = 2, .setup = old,
+	 .run = {condense, pack}, .finish = both_condensed)
+SCENARIO(store_dense_twice, "B34", .store = STORE, .actors = 2, .setup = old,
+	 .run = {condense, condense}, .finish = both_condensed)
+SCENARIO(store_dense_write, "B34", .store = STORE, .actors = 3, .setup = old,
+	 .run = {write_first, condense, trim_and_store},
+	 .finish = first_is_seven)
+SCENARIO(store_dense_shared, "B16 B17", .store = STORE, .actors = 3,
+	 .setup = old_and_shared, .run = {read_all, write_first, condense},
+	 .finish = both_there)
+SCENARIOS(store_condensed_read, "B03 B04", .store = STORE, .actors = 2,
+	  .setup = condensed, .run = {read_first, read_all},
+	  .finish = both_there)
+SCENARIO(store_condensed_move, "B04 B34", .store = STORE, .actors = 3,
+	 .setup = condensed, .run = {read_all, move_on, trim_and_store},
+	 .finish = both_there)
+SCENARIO(store_condensed_unmap, "B28 C48", .store = STORE, .actors = 3,
+	 .setup = condensed, .run = {read_or_gone, unmap, pack},
+	 .finish = nothing_stored)
 
 /* ---- into it ---------------------------------------------------------- */
 

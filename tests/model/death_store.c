@@ -96,6 +96,104 @@ TEST(death_in_packing, "B34")
 	die_everywhere(&(struct scenario){make_holes, pack, 0, 0, NULL});
 }
 
+/* As if they had been there for a while, and were to be smaller. */
+static void grow_old(struct world *w)
+{
+	struct fw_mm *mm = w->r.s->mm;
+
+	mm->evicted += mm->nframes / 4;
+	mm->store_dense = 1;
+	mm->store_seen = 0;
+	mm->store_cursor = 0;
+}
+
+static void old(struct world *w)
+{
+	to_store(w);
+	grow_old(w);
+}
+
+static void condense(struct world *w)
+{
+	cstore_condense(w->r.s->mm, w->victim->actor);
+	ok(w->r.s->mm->store_condensed > 5, "condensed");
+}
+
+/* Live objects that are not. The bytes of all are what the store says. */
+static unsigned light_ones(struct fw_mm *mm)
+{
+	uint64_t bytes = 0;
+	unsigned n = 0;
+
+	for (fw_pfn pfn = mm->store_log.head; pfn != FW_PFN_NONE;
+	     pfn = mm->frames[pfn].next) {
+		unsigned unit = 0;
+		cstore_pos pos;
+
+		while ((pos = cstore_next(mm, pfn, unit)) != 0) {
+			const struct cstore_object *o = cstore_object(mm, pos);
+
+			unit = cstore_unit(pos) + 1;
+			if (!cstore_live(mm, pos))
+				continue;
+			n += !(o->flags & CSTORE_DENSE);
+			bytes += o->bytes;
+		}
+	}
+	is_u64(mm->store_bytes, bytes, "bytes");
+	return n;
+}
+
+/* Another one finds nothing that the dead one still has. */
+static void condense_the_rest(struct world *w)
+{
+	struct fw_mm *mm = w->r.s->mm;
+	unsigned n = 0;
+
+	grow_old(w);
+	while (n < 100 && cstore_condense(mm, w->r.s->keeper))
+		n++;
+	ok(n < 100, "there is an end");
+	ok(mm->store_pages > 0, "pages in the store");
+	is_u64(light_ones(mm), 0, "objects that are left");
+}
+
+TEST(death_in_condensing, "B34")
+{
+	die_everywhere(&(struct scenario){old, condense, 0, 0,
+					  condense_the_rest});
+}
+
+static void trim_dense(struct world *w)
+{
+	trim_first(w);
+	w->r.s->mm->store_dense = 1;
+}
+
+/* Few at a time: a writer that has much to do does not condense. */
+static void write_dense(struct world *w)
+{
+	write_out(w);
+	ok(light_ones(w->r.s->mm) < w->r.s->mm->store_pages, "some are dense");
+}
+
+TEST(death_in_writing_condensed_pages, "B34 B28")
+{
+	die_everywhere(&(struct scenario){trim_dense, write_dense, 0, 0, NULL});
+}
+
+static void old_condensed(struct world *w)
+{
+	old(w);
+	condense_the_rest(w);
+}
+
+TEST(death_in_reading_condensed_pages, "B04 B42")
+{
+	die_everywhere(&(struct scenario){old_condensed, touch_all, 0, 0,
+					  NULL});
+}
+
 /* The victim's own pages first, so that they move on first. */
 static void fill_and_move(struct world *w)
 {
