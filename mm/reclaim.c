@@ -14,6 +14,7 @@
 
 #define BATCH 64
 #define SMALL_SPACE 64	 /* pages a space may keep while others have more */
+#define SECOND_LEAST 64	 /* pages that get a second chance, in little RAM */
 #define ROUNDS_MAX 200	 /* of trying in vain, before a need is given up */
 #define ROUNDS_IDLE 10	 /* of those in which nothing at all could be done */
 #define OVER_MAX 8	 /* times more liable above its maximum */
@@ -135,6 +136,15 @@ static unsigned reclaim_due(const struct fw_fault *f)
 	return f->n * 2 > FW_BLOCK_PAGES ? f->n * 2 : FW_BLOCK_PAGES;
 }
 
+/* How many pages are to stand on standby and modified, for those that were let
+ * go too soon. */
+static uint64_t second_share(const struct fw_mm *mm)
+{
+	uint64_t share = mm->page_frames / 16;
+
+	return share > SECOND_LEAST ? share : SECOND_LEAST;
+}
+
 /* Zeroed frames that exist on the host: those that cost nothing to take. */
 static uint64_t frames_ready(const struct fw_mm *mm)
 {
@@ -179,7 +189,7 @@ static void kick_ready(struct fw_mm *mm)
 void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		   struct fw_space *space, struct fw_fault *f)
 {
-	uint64_t low = reclaim_low(mm), share = mm->page_frames / 16;
+	uint64_t low = reclaim_low(mm), share = second_share(mm);
 	uint64_t fresh = frames_idle(mm);
 	uint64_t avail = fresh + mm->count[FRAME_STANDBY];
 	uint64_t modified = mm->count[FRAME_MODIFIED];

@@ -144,6 +144,8 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 	} else {
 		fw_space_destroy(mm, t->actor, space);
 	}
+	/* Who counts agents must find nothing of it attached (os/shm.c). */
+	HC2(__NR_munmap, FW_USER_MIN, FW_USER_TOP - FW_USER_MIN);
 	__atomic_sub_fetch(&run->n_agents, 1, __ATOMIC_SEQ_CST);
 	fw_actor_destroy(mm, t->actor, t->actor);
 	HC1(__NR_exit, 0);
