@@ -250,6 +250,32 @@ static void many_pieces(void)
 	printf("many pieces\n");
 }
 
+/* Views of adjacent parts of a file are one region as soon as both are there:
+ * they move, grow and are shown otherwise as one. */
+static void side_by_side(int fd)
+{
+	char *p = map_anon(8 * PAGE, 0), *q;
+
+	for (unsigned i = 0; i < 3; i++)
+		must(mmap(p + i * PAGE, PAGE, RW, MAP_SHARED | MAP_FIXED, fd,
+			  i * PAGE) == p + i * PAGE);
+	q = mremap(p, 3 * PAGE, 5 * PAGE, MREMAP_MAYMOVE);
+	must(q != MAP_FAILED);
+	printf("three views as one: %c%c%c\n", q[0], q[PAGE], q[2 * PAGE]);
+	must(mmap(p, PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0) == p);
+	must(mmap(p + PAGE, 2 * PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0) ==
+	     p + PAGE);
+	SAY(mremap(p, 3 * PAGE, 4 * PAGE, MREMAP_MAYMOVE) == MAP_FAILED ? -1
+									: 0);
+	SAY(remap_file_pages(p, 2 * PAGE, 0, 1, 0));
+	printf("shown otherwise: %c%c%c\n", p[0], p[PAGE], p[2 * PAGE]);
+	SAY(remap_file_pages(p, 4 * PAGE, 0, 0, 0)); /* what follows is none */
+	p[PAGE] = 'c';
+	printf("written: %c\n", q[2 * PAGE]);
+	p[PAGE] = 'C';
+	must(!munmap(p, 8 * PAGE) && !munmap(q, 5 * PAGE));
+}
+
 static void residency(void)
 {
 	unsigned char v[4];
@@ -316,6 +342,7 @@ int main(void)
 	breaking();
 	reserving();
 	many_pieces();
+	side_by_side(fd);
 	residency();
 	show("end");
 	return 0;
