@@ -140,6 +140,7 @@ static bool give_window(struct kthread *t, const struct fw_vad *v, uint64_t at)
 static void join_at(struct kthread *t, uint64_t addr)
 {
 	struct fw_vad a, b;
+	uint64_t second;
 	long at;
 
 	if (!region_from(t, addr - 1, &a) || vad_end(&a) != addr ||
@@ -147,8 +148,13 @@ static void join_at(struct kthread *t, uint64_t addr)
 	    b.page != a.page + (a.end - a.start) || !views_alike(t, &a, &b))
 		return;
 	at = windows_join(t, &a, &b);
-	if (!K_IS_ERR(at) && give_window(t, &a, (uint64_t)at))
-		give_window(t, &b, (uint64_t)at + vad_end(&a) - vad_start(&a));
+	if (K_IS_ERR(at))
+		return;
+	second = (uint64_t)at + vad_end(&a) - vad_start(&a);
+	if (give_window(t, &a, (uint64_t)at))
+		give_window(t, &b, second);
+	else
+		window_close(second, vad_end(&b) - vad_start(&b));
 }
 
 void join_views(struct kthread *t, uint64_t start, uint64_t len)
