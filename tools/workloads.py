@@ -109,17 +109,17 @@ def tax_programs(work, scale=1.0):
     def n(x):
         return int(x * scale)
 
-    lines = numbers(work + '/numbers', n(3500000))
+    lines = numbers(work + '/numbers', n(8000000))
     source = write(work + '/big.c', c_source(n(900)))
     found = {'python': [PYTHON, write(work + '/loop.py',
-                                      LOOP.format(n=n(24000000)))],
+                                      LOOP.format(n=n(28000000)))],
              'gcc': ['gcc', '-O2', '-w', '-o', '/dev/null', source],
              'sort': ['sh', '-c', f'sort -n -S 400M {lines} | md5sum'],
-             'xz': ['sh', '-c', f'head -c {n(3 << 20)} {lines} | '
+             'xz': ['sh', '-c', f'head -c {n(12 << 20)} {lines} | '
                     'xz -6 -T1 -c | md5sum'],
              'perl': ['perl', write(work + '/hash.pl',
-                                    HASH.format(n=n(16000000)))]}
+                                    HASH.format(n=n(22000000)))]}
     if shutil.which('sqlite3'):
-        script = write(work + '/join.sql', JOIN.format(n=n(700000), pad=12))
+        script = write(work + '/join.sql', JOIN.format(n=n(1300000), pad=12))
         found['sqlite'] = ['sqlite3', ':memory:', f'.read {script}']
     return found
