@@ -115,7 +115,7 @@ def tax_programs(work, scale=1.0):
                                       LOOP.format(n=n(28000000)))],
              'gcc': ['gcc', '-O2', '-w', '-o', '/dev/null', source],
              'sort': ['sh', '-c', f'sort -n -S 400M {lines} | md5sum'],
-             'xz': ['sh', '-c', f'head -c {n(12 << 20)} {lines} | '
+             'xz': ['sh', '-c', f'head -c {n(6 << 20)} {lines} | '
                     'xz -6 -T1 -c | md5sum'],
              'perl': ['perl', write(work + '/hash.pl',
                                     HASH.format(n=n(22000000)))]}
