@@ -19,6 +19,7 @@
 #include "os/regions.h"
 
 #define READ_BYTES 1024
+#define OTHERS_TRIES 20 /* milliseconds */
 
 /* ---- attachments, counted ----------------------------------------------- */
 
@@ -116,9 +117,9 @@ static unsigned guest_pids(struct kthread *t, unsigned skip,
 	return n;
 }
 
-static uint64_t attachments(struct kthread *t, uint32_t id, uint64_t at_host)
+/* How often the host maps it in guests that live. */
+static uint64_t mapped_in_guests(struct kthread *t, uint32_t id)
 {
-	struct count c = {.tag = id + 1, .n = 0};
 	uint32_t pid[PIDS];
 	uint64_t mapped = 0;
 	unsigned n, done = 0;
@@ -128,8 +129,15 @@ static uint64_t attachments(struct kthread *t, uint32_t id, uint64_t at_host)
 			mapped += host_maps(pid[i], id);
 		done += n;
 	}
+	return mapped;
+}
+
+static uint64_t regions_of(struct kthread *t, uint32_t id)
+{
+	struct count c = {.tag = id + 1, .n = 0};
+
 	fw_space_each(t->p->mm, t->actor, count_regions, &c);
-	return (at_host > mapped ? at_host - mapped : 0) + c.n;
+	return c.n;
 }
 
 /* How many there are; agents of others are told to look. */
@@ -154,37 +162,54 @@ static unsigned living_guests(struct kthread *t)
 	return n;
 }
 
-/* What has ended or exec'ed is taken down by its agent, which keeps its
- * attachments alive for a moment. */
-static void settle(struct kthread *t)
+static void nap(void)
 {
 	const struct {
 		int64_t sec, nsec;
 	} pause = {0, 1000000};
+
+	HC2(__NR_nanosleep, &pause, 0);
+}
+
+/* What has ended or exec'ed is taken down by its agent, which keeps its
+ * attachments alive for a moment. */
+static void settle(struct kthread *t)
+{
 	const uint32_t *agents = &t->p->run->n_agents;
 
 	for (unsigned tries = 0; tries < 500; tries++) {
 		if (__atomic_load_n(agents, __ATOMIC_SEQ_CST) <=
 		    living_guests(t))
 			return;
-		HC2(__NR_nanosleep, &pause, 0);
+		nap();
 	}
 }
 
 /* ---- shmctl ------------------------------------------------------------- */
 
+/* The host's answer, with attachments as guests know them. What it maps beside
+ * that in guests is of others, or of one that is about to be gone: that is
+ * looked at again for a while. */
 static long segment_status(struct kthread *t, const long a[6])
 {
+	uint64_t mapped, others;
 	struct shmid64_ds ds;
 	uint32_t id;
 	long r;
 
 	settle(t);
-	r = HC3(__NR_shmctl, a[0], a[1], &ds);
-	if (r < 0)
-		return r;
-	id = (int)a[1] == IPC_STAT ? (uint32_t)a[0] : (uint32_t)r;
-	ds.shm_nattch = attachments(t, id, ds.shm_nattch);
+	for (unsigned tries = 0;; tries++) {
+		r = HC3(__NR_shmctl, a[0], a[1], &ds);
+		if (r < 0)
+			return r;
+		id = (int)a[1] == IPC_STAT ? (uint32_t)a[0] : (uint32_t)r;
+		mapped = mapped_in_guests(t, id);
+		others = ds.shm_nattch > mapped ? ds.shm_nattch - mapped : 0;
+		if (!others || tries == OTHERS_TRIES)
+			break;
+		nap();
+	}
+	ds.shm_nattch = others + regions_of(t, id);
 	return user_write(t, (uint64_t)a[2], &ds, sizeof(ds)) ? -EFAULT : r;
 }
 
