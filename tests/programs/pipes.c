@@ -51,8 +51,9 @@ static void write_all(int fd, const void *buffer, size_t bytes)
 	}
 }
 
-/* A child sends, the parent receives into fresh memory each time. */
-static void stream(int in, int out, size_t piece)
+/* A child sends, the parent receives into fresh memory each time. Each has its
+ * end alone: who loses the other, which the soak kills, does not wait. */
+static void stream(const int fds[2], size_t piece)
 {
 	pid_t pid = fork();
 
@@ -60,36 +61,37 @@ static void stream(int in, int out, size_t piece)
 	if (!pid) {
 		uint64_t *buffer = map_anon(piece, 0);
 
+		must(!close(fds[0]));
 		for (size_t at = 0; at < TOTAL; at += piece) {
 			fill(buffer, piece / 8, at / 8);
-			write_all(out, buffer, piece);
+			write_all(fds[1], buffer, piece);
 		}
 		_exit(0);
 	}
+	must(!close(fds[1]));
 	for (size_t at = 0; at < TOTAL; at += piece) {
 		uint64_t *buffer = map_anon(piece, 0);
 
-		read_all(in, buffer, piece);
+		read_all(fds[0], buffer, piece);
 		check(buffer, piece / 8, at / 8);
 		must(!munmap(buffer, piece));
 	}
-	must(wait_for(pid) == 0);
+	must(!close(fds[0]) && wait_for(pid) == 0);
 }
 
 static void streams(void)
 {
+	static const size_t pieces[] = {MIB, 8 * MIB, 16384};
 	int fds[2];
 
-	must(!pipe(fds));
-	stream(fds[0], fds[1], MIB);
-	stream(fds[0], fds[1], 8 * MIB);
-	stream(fds[0], fds[1], 16384);
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
+		must(!pipe(fds));
+		stream(fds, pieces[i]);
+	}
 	printf("pipe: ok\n");
-	must(!close(fds[0]) && !close(fds[1]));
 	must(!socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
-	stream(fds[0], fds[1], 4 * MIB);
+	stream(fds, 4 * MIB);
 	printf("socket: ok\n");
-	must(!close(fds[0]) && !close(fds[1]));
 }
 
 static void files(void)
