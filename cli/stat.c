@@ -157,6 +157,7 @@ static void put_rest(FILE *out, const struct front *f)
 
 	put_number(out, "trims", t->trims, ",\n");
 	put_number(out, "pages_trimmed", t->pages_trimmed, ",\n");
+	put_number(out, "turns", t->turns, ",\n");
 	put_number(out, "oom_kills", f->run->oom_kills, ",\n");
 	put_number(out, "oops", f->run->oops, ",\n");
 	put_number(out, "rollbacks", t->rollbacks, ",\n");

@@ -193,6 +193,10 @@ static void print_rest(const struct front *f)
 
 	fprintf(stderr, "  trimming       %s pages in %s steps\n",
 		count_text(t->pages_trimmed), count_text(t->trims));
+	if (t->turns)
+		fprintf(stderr,
+			"  thrashing      programs together wanted more than "
+			"there is: %s turns\n", count_text(t->turns));
 	if (t->rollbacks || f->final.lost_agents)
 		fprintf(stderr,
 			"  recovery       %s rollbacks, %s dead cleaned up, "

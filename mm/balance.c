@@ -77,12 +77,14 @@ static void thrash_watch(struct fw_mm *mm)
 		fwp_thrash(mm, mm->thrash);
 }
 
-void fw_balance_second(struct fw_mm *mm)
+void fw_balance_second(struct fw_mm *mm, struct fw_actor *actor,
+		       uint64_t ticks)
 {
 	mm->seconds++;
 	if (mm->seconds % MAPPED_AGE == 0)
 		mm->mapped_due = mm->mapped.count;
 	thrash_watch(mm);
+	turn_second(mm, actor, ticks);
 }
 
 bool fw_balance_tick(struct fw_mm *mm, struct fw_actor *actor)

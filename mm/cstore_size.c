@@ -39,8 +39,12 @@ void cstore_size_init(struct fw_mm *mm)
 
 uint64_t cstore_limit(const struct fw_mm *mm)
 {
+	uint64_t turns = turn_leaves(mm);
+
 	/* What cannot go to a disk must stay. */
-	return pfile_full(mm) ? mm->store_max : mm->store_goal;
+	if (pfile_full(mm))
+		return mm->store_max;
+	return mm->store_goal < turns ? mm->store_goal : turns;
 }
 
 /* A mean of the last sixteen or so: two writers at once may lose one. */

@@ -105,6 +105,7 @@ enum fw_step fault_read_slot(struct fw_plan *p)
 	if (n < want)
 		p->read_lo = p->vpn;
 	p->f->distance = refault_return(p->mm, p->loc, false);
+	p->space->returns++;
 	cstore_note(p->mm, p->f->distance, plan_source(p, p->vpn)->place,
 		    cstore_has(p->mm, *p->loc));
 	p->section = NULL;
@@ -180,6 +181,7 @@ enum fw_step fault_read_file(struct fw_plan *p)
 			return FW_STEP_FRAMES;
 	}
 	p->f->distance = refault_return(p->mm, p->loc, true);
+	p->space->returns += p->f->distance > 0;
 	c = plan_cluster(p, p->loc, true, p->vpn, &index);
 	index = (unsigned)p->page & FW_BLOCK_MASK;
 	for (i = 0; i < n; i++) {

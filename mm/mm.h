@@ -459,6 +459,17 @@ fw_pte refault_leave(struct fw_mm *mm, struct fw_frame *f);
  * not known. `file`: loc is in file form, in a section's prototype. */
 uint64_t refault_return(struct fw_mm *mm, const fw_pte *loc, bool file);
 
+/* ---- turn.c -------------------------------------------------------------- */
+
+/* It is this space's turn: its pages are not to be taken for others, nor for
+ * itself, as long as others have some. */
+bool turn_keeps(const struct fw_mm *mm, const struct fw_space *space);
+/* Frames that the compressed store may have beside it. */
+uint64_t turn_leaves(const struct fw_mm *mm);
+/* A second has gone by, of so many ticks of fw_actor.fault_ticks; 0: it is not
+ * known, and nobody has a turn. mm lock not held. */
+void turn_second(struct fw_mm *mm, struct fw_actor *actor, uint64_t ticks);
+
 /* ---- wset.c, reclaim.c --------------------------------------------------- */
 
 /* Space lock held, mm lock not. */

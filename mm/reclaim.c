@@ -18,6 +18,7 @@
 #define ROUNDS_MAX 200	 /* of trying in vain, before a need is given up */
 #define ROUNDS_IDLE 10	 /* of those in which nothing at all could be done */
 #define OVER_MAX 8	 /* times more liable above its maximum */
+#define RICHER 2	 /* times its score, to be asked before oneself */
 #define STARVED_GAIN 4	 /* frames; see starving() */
 #define STARVED_MAX 256
 #define TOUCH_MIN 1024	 /* frames touched ahead of their use */
@@ -57,6 +58,64 @@ static bool write_some(struct fw_mm *mm, struct fw_actor *actor)
 	       fw_write_mapped(mm, actor, BATCH) > 0;
 }
 
+/* The larger, the longer idle and the more above its maximum, the better; but
+ * who was asked in vain must not keep others from being asked. */
+static uint64_t victim_score(const struct fw_mm *mm, const struct fw_space *s)
+{
+	uint64_t idle = mm->trim_clock - s->trim_epoch, score;
+	uint64_t resident = fw_space_resident(s);
+
+	if (resident <= s->ws_min)
+		return 0;
+	if (turn_keeps(mm, s))
+		return 1;
+	score = (resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
+	if (s->ws_max > 0 && resident > s->ws_max)
+		score *= OVER_MAX;
+	return (score >> (s->asked < 32 ? s->asked : 32)) + 1;
+}
+
+/* Whose score is the best, and better than `most`. */
+static struct fw_space *pick_above(struct fw_mm *mm, struct fw_actor *actor,
+				   const struct fw_space *not_this,
+				   uint64_t most)
+{
+	struct fw_space *best = NULL, *s;
+	uint64_t score;
+
+	mm_lock(mm, actor);
+	for (s = mm->spaces; s; s = s->next) {
+		score = s == not_this ? 0 : victim_score(mm, s);
+		if (score > most) {
+			most = score;
+			best = s;
+		}
+	}
+	if (best)
+		best->asked++;
+	mm_unlock(mm);
+	return best;
+}
+
+struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
+				struct fw_space *not_this)
+{
+	return pick_above(mm, actor, not_this, 0);
+}
+
+/*
+ * Who should give up pages for `space`: somebody who is far better off. Its
+ * own pages are nearer at hand; but one that is idle, or came first, would
+ * keep what it has as long as others live on what is left, each on its own.
+ */
+static struct fw_space *pick_richer(struct fw_mm *mm, struct fw_actor *actor,
+				    const struct fw_space *space)
+{
+	uint64_t own = turn_keeps(mm, space) ? 0 : victim_score(mm, space);
+
+	return pick_above(mm, actor, space, own * RICHER);
+}
+
 /* Has another space give up some of its pages; true when anybody did. */
 static bool reclaim_others(struct fw_mm *mm, struct fw_actor *actor,
 			   struct fw_space *victim, unsigned batch, unsigned n)
@@ -86,10 +145,14 @@ static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 	unsigned got = 0;
 	bool tight;
 
-	if (space && fw_space_resident(space) > (early ? SMALL_SPACE : 0) &&
+	if (space && !turn_keeps(mm, space) &&
+	    fw_space_resident(space) > (early ? SMALL_SPACE : 0) &&
 	    fw_space_resident(space) > space->ws_min)
 		got = fw_trim(mm, actor, space, batch);
 	*trimmed += got;
+	if (space && turn_keeps(mm, space) &&
+	    mm->store_frames > turn_leaves(mm) && cstore_shrink(mm, actor) > 0)
+		return true;
 	tight = early && got > 0 && got < batch;
 	if (!tight && (frames_room(mm, n) || write_some(mm, actor)))
 		return true;
@@ -186,6 +249,23 @@ static void kick_ready(struct fw_mm *mm)
 		fwp_kick(mm);
 }
 
+static void trim_ahead(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space, struct fw_fault *f, unsigned due)
+{
+	struct fw_space *richer = pick_richer(mm, actor, space);
+
+	if (richer && fwp_ask_trim(mm, richer, BATCH))
+		return;
+	if (fw_space_resident(space) <= SMALL_SPACE || turn_keeps(mm, space))
+		return;
+	/* Where all others are locked, what has just come would go, and the
+	 * access be made in vain for ever. */
+	actor->keep = f->window;
+	actor->n_keep = f->n;
+	f->trimmed += fw_trim(mm, actor, space, due);
+	actor->n_keep = 0;
+}
+
 void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		   struct fw_space *space, struct fw_fault *f)
 {
@@ -199,15 +279,8 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 	kick_ready(mm);
 	if (fresh >= low || !policy_of(mm)->early)
 		return;
-	if (due > 0 && (second < share || avail < low) &&
-	    fw_space_resident(space) > SMALL_SPACE) {
-		/* Where all others are locked, what has just come would go,
-		 * and the access be made in vain for ever. */
-		actor->keep = f->window;
-		actor->n_keep = f->n;
-		f->trimmed += fw_trim(mm, actor, space, due);
-		actor->n_keep = 0;
-	}
+	if (due > 0 && (second < share || avail < low))
+		trim_ahead(mm, actor, space, f, due);
 	if ((modified > share || (avail < low && modified > 0)) &&
 	    fw_write_modified(mm, actor, BATCH) == 0)
 		fw_write_mapped(mm, actor, BATCH);
@@ -263,41 +336,6 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret)
 		ret->want_mapped = mapped;
 	ret->want_zero = zero_due(mm);
 	ret->want_touch = touch_due(mm);
-}
-
-/* The larger, the longer idle and the more above its maximum, the better; but
- * who was asked in vain must not keep others from being asked. */
-static uint64_t victim_score(const struct fw_mm *mm, const struct fw_space *s)
-{
-	uint64_t idle = mm->trim_clock - s->trim_epoch, score;
-	uint64_t resident = fw_space_resident(s);
-
-	if (resident <= s->ws_min)
-		return 0;
-	score = (resident - s->ws_min) * (8 + (idle < 64 ? idle : 64));
-	if (s->ws_max > 0 && resident > s->ws_max)
-		score *= OVER_MAX;
-	return (score >> (s->asked < 32 ? s->asked : 32)) + 1;
-}
-
-struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
-				struct fw_space *not_this)
-{
-	struct fw_space *best = NULL, *s;
-	uint64_t most = 0, score;
-
-	mm_lock(mm, actor);
-	for (s = mm->spaces; s; s = s->next) {
-		score = s == not_this ? 0 : victim_score(mm, s);
-		if (score > most) {
-			most = score;
-			best = s;
-		}
-	}
-	if (best)
-		best->asked++;
-	mm_unlock(mm);
-	return best;
 }
 
 unsigned fw_zero_frames(struct fw_mm *mm, struct fw_actor *actor, unsigned n)

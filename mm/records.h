@@ -239,7 +239,10 @@ struct fw_mm {
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
 	uint64_t seconds, mapped_due, thrash_near, thrash_read; /* balance.c */
 	uint32_t thrash; /* percent */
-	uint32_t pad;
+	/* (n) turn.c: space id or 0; turns given; seconds left, at most; what
+	 * it had a second ago; ticks spent in reads until then */
+	uint32_t turn, turns, turn_left, turn_most, turn_quiet, turn_pad;
+	uint64_t turn_had, turn_ticks;
 	uint64_t trims, pages_trimmed, rollbacks, reaps, peak_active;
 	uint64_t oopses;
 	uint64_t moves[FRAME_STATES][FRAME_STATES];

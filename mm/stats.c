@@ -155,6 +155,7 @@ void fw_totals(struct fw_mm *mm, struct fw_actor *actor, struct fw_totals *ret)
 	for (i = 0; i < FW_DISTANCES; i++)
 		ret->refault_distance[i] = mm->refault_distance[i];
 	ret->thrash = mm->thrash;
+	ret->turns = mm->turns;
 	ret->ahead = mm->ahead;
 	ret->ahead_used = mm->ahead_used;
 	ret->ahead_wasted = mm->ahead_wasted;

@@ -135,7 +135,7 @@ static void zero_frames(void)
 static void balance(void)
 {
 	for (;;) {
-		fw_balance_second(kernel_mm);
+		fw_balance_second(kernel_mm, current->actor, 0);
 		while (fw_balance_tick(kernel_mm, current->actor))
 			task_yield();
 		task_sleep(&balance, TICKS);

@@ -142,8 +142,8 @@ void soft_background(struct soft *s)
 	struct fw_mm *mm = s->mm;
 	bool more;
 
-	fw_balance_second(mm);
 	pthread_mutex_lock(&s->keeper_lock);
+	fw_balance_second(mm, s->keeper, 0);
 	do {
 		more = fw_writer_tick(mm, s->keeper);
 		more |= fw_mapped_tick(mm, s->keeper);

@@ -40,13 +40,17 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret);
  * The kernel threads: each call does one bounded step, without locks, and
  * returns whether there is more to do now. A port has a thread for each,
  * woken by fwp_kick() and once a second; before the latter it calls
- * fw_balance_second(). mm/balance.c says what each does.
+ * fw_balance_second(), with how long the second was in the ticks of
+ * fw_actor.fault_ticks, or 0 if those are not kept: without them there are no
+ * turns against thrashing (mm/turn.c). It takes the mm lock. mm/balance.c says
+ * what each does.
  */
 bool fw_writer_tick(struct fw_mm *mm, struct fw_actor *actor);
 bool fw_mapped_tick(struct fw_mm *mm, struct fw_actor *actor);
 bool fw_zero_tick(struct fw_mm *mm, struct fw_actor *actor);
 bool fw_balance_tick(struct fw_mm *mm, struct fw_actor *actor);
-void fw_balance_second(struct fw_mm *mm);
+void fw_balance_second(struct fw_mm *mm, struct fw_actor *actor,
+		       uint64_t ticks);
 /* The space from which pages are best taken now, or NULL (no reference is
  * held: valid while its port record is). */
 struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
@@ -78,6 +82,7 @@ struct fw_totals {
 	uint64_t refaults, refaults_near, refault_distance[FW_DISTANCES];
 	uint64_t thrash; /* percent of what was read that should not have left,
 			  * within the last second */
+	uint64_t turns; /* given to spaces, against thrashing; mm/turn.c */
 	/* Clusters read from page files ahead of need; those whose last page
 	 * was touched, or lost its frame, first. */
 	uint64_t ahead, ahead_used, ahead_wasted;

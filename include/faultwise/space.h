@@ -64,6 +64,9 @@ struct fw_space {
 	uint32_t prio;		/* 1 + priority of its pages, or 0 */
 	uint32_t ws_flags;	/* enum fw_ws_flags */
 	struct fw_space *session; /* processes: theirs, or NULL */
+	uint32_t returns;	/* reads of pages that it has had before */
+	uint32_t returns_seen;	/* ... until a second ago */
+	uint64_t turn_end;	/* second in which its last turn ended; mm/turn.c */
 	uint64_t users;		/* sessions: processes in it */
 	uint64_t eager;		/* pages copied when it was forked: what the
 				 * port has cached of the parent does not

@@ -291,7 +291,7 @@ static void wild_background(struct soft_cpu *cpu)
 		fw_write_mapped(soft->mm, soft->keeper, rnd(17));
 		break;
 	case 2:
-		fw_balance_second(soft->mm);
+		fw_balance_second(soft->mm, soft->keeper, 0);
 		break;
 	case 3:
 		fw_trim(AT(cpu), rnd(400));

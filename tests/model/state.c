@@ -130,7 +130,7 @@ void op_ticks(struct space *sp)
 	for (unsigned n = rnd(8); n > 0; n--)
 		tick[rnd(4)](soft->mm, soft->keeper);
 	if (rnd(4) == 0)
-		fw_balance_second(soft->mm);
+		fw_balance_second(soft->mm, soft->keeper, 0);
 }
 
 void op_retire(struct space *sp)

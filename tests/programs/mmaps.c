@@ -281,6 +281,7 @@ static void residency(void)
 	unsigned char v[4];
 
 	memset(at(44), 1, 2 * PAGE);
+	must(!mlock(at(44), 2 * PAGE)); /* though memory be short */
 	SAY(mincore(at(44), 2 * PAGE, v));
 	printf("in core: %d %d\n", v[0] & 1, v[1] & 1);
 	fflush(stdout);
@@ -290,6 +291,7 @@ static void residency(void)
 		_exit(0);
 	}
 	wait(NULL);
+	must(!munlock(at(44), 2 * PAGE));
 	SAY(mincore(at(8), PAGE, v));
 	SAY(mincore(at(44) + 1, PAGE, v));
 	SAY(mlock(at(44), PAGE));
@@ -314,7 +316,9 @@ static void random_access(void)
 	must(!mincore(m, N * PAGE, v));
 	for (unsigned i = 0; i < N; i++)
 		n += v[i] & 1;
-	printf("touched at random: %u pages in core\n", n);
+	/* Fewer where memory is short, and some have left already. */
+	printf("touched at random: %s in core\n",
+	       n <= N / 2 ? "no others" : "others");
 	SAY(madvise(m, N * PAGE, MADV_NORMAL));
 	must(!munmap(m, N * PAGE));
 }

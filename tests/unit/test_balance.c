@@ -225,17 +225,17 @@ TEST(thrashing_is_noticed, "B48")
 	thrashed = 0;
 	r = rig_start(1024, 1, 16384);
 	cycle(600, 4);
-	fw_balance_second(r.s->mm);
+	fw_balance_second(r.s->mm, r.s->keeper, 0);
 	is_u64(thrashed, 0, "it fits");
 	put_pages(r.cpu, BASE, 600, 1);
 	is_u64(fw_unmap(r.s->mm, r.cpu->actor, r.cpu->space, BASE,
 			600 * PAGE), FW_OK, "unmap");
 	cycle(1200, 4);
-	fw_balance_second(r.s->mm);
+	fw_balance_second(r.s->mm, r.s->keeper, 0);
 	ok(thrashed > 50, "%u percent", thrashed);
 	is_u64(totals(&r).thrash, thrashed, "and told");
 	thrashed = 0;
-	fw_balance_second(r.s->mm);
+	fw_balance_second(r.s->mm, r.s->keeper, 0);
 	is_u64(thrashed, 0, "it is over");
 	rig_end(&r);
 }
@@ -284,7 +284,7 @@ TEST(files_are_written_after_a_while, "B05 B34")
 	put_pages(r.cpu, BASE, 40, 1);
 	trim_all(&r, r.cpu);
 	for (; second < 100 && totals(&r).mapped; second++) {
-		fw_balance_second(r.s->mm);
+		fw_balance_second(r.s->mm, r.s->keeper, 0);
 		while (fw_mapped_tick(r.s->mm, r.s->keeper))
 			;
 	}

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <x86intrin.h>
 
 #include "arch/host/system/system.h"
 
@@ -31,9 +32,14 @@ struct worker {
 static bool balance_tick(struct fw_mm *mm, struct fw_actor *actor)
 {
 	static bool going_on;
+	static uint64_t seen;
 
-	if (!going_on)
-		fw_balance_second(mm);
+	if (!going_on) {
+		uint64_t now = __rdtsc();
+
+		fw_balance_second(mm, actor, seen ? now - seen : 0);
+		seen = now;
+	}
 	going_on = fw_balance_tick(mm, actor);
 	return going_on;
 }
