@@ -66,7 +66,7 @@ struct fw_space {
 	struct fw_space *session; /* processes: theirs, or NULL */
 	uint32_t returns;	/* reads of pages that it has had before */
 	uint32_t returns_seen;	/* ... until a second ago */
-	uint64_t turn_end;	/* second in which its last turn ended; mm/turn.c */
+	uint64_t turn_end;	/* second when its last turn ended: turn.c */
 	uint64_t users;		/* sessions: processes in it */
 	uint64_t eager;		/* pages copied when it was forked: what the
 				 * port has cached of the parent does not
