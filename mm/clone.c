@@ -24,6 +24,7 @@ struct clone {
 	struct fw_space *parent, *child;
 	struct fw_vad *vad; /* the parent's */
 	struct announcers who;
+	uint64_t stays[FW_TABLE_ENTRIES / 64]; /* see clone_flush() */
 	uint64_t eager;	   /* pages copied for the child */
 	uint64_t resident; /* valid PTEs of the child in this batch */
 };
@@ -93,6 +94,11 @@ static void clone_share(struct clone *c, struct fw_frame *f, fw_pte v,
 	c->resident++;
 }
 
+static bool page_stays(const struct clone *c, fw_vpn vpn)
+{
+	return c->stays[vpn % FW_TABLE_ENTRIES / 64] >> vpn % 64 & 1;
+}
+
 static void clone_valid(struct clone *c, fw_vpn vpn, fw_pte *pte,
 			fw_pte *child)
 {
@@ -110,7 +116,7 @@ static void clone_valid(struct clone *c, fw_vpn vpn, fw_pte *pte,
 		clone_share(c, f, v, child);
 		return;
 	}
-	if (announced(&c->who, vpn, true)) {
+	if (page_stays(c, vpn)) {
 		clone_eager(c, v, child);
 		return;
 	}
@@ -196,17 +202,24 @@ static bool clone_batch(struct clone *c, fw_vpn at, fw_vpn stop, fw_pte *pte)
 	return ok;
 }
 
-/* Write-protects what can be cached for writing in one table. */
+/*
+ * Write-protects what can be cached for writing in one table, but for what is
+ * announced. Which pages those are is decided here for clone_valid() as well:
+ * who announces takes the space lock, but withdraws without any.
+ */
 static void clone_flush(struct clone *c, fw_vpn at, fw_vpn stop,
 			const fw_pte *pte)
 {
 	fw_vpn lo = 0, hi = 0;
 	bool any = false;
 
+	fw_memzero(c->stays, sizeof(c->stays));
 	for (; at < stop; at++, pte++) {
 		bool writable = (*pte & (PTE_V | PTE_W)) == (PTE_V | PTE_W);
 		bool stays = announced(&c->who, at, true);
 
+		c->stays[at % FW_TABLE_ENTRIES / 64] |= (uint64_t)stays
+							<< at % 64;
 		if (any && stays) {
 			fwp_tlb_flush(c->parent, lo, hi - lo, FW_FLUSH_WRPROT);
 			any = false;

@@ -98,6 +98,31 @@ static void call_writes(struct soft_cpu *me)
 	want_value(me, PAGE_AT(0), 7);
 }
 
+/* The call ends at any time, without a lock: not at one at which what the CPU
+ * may write to has become the child's as well. */
+static void call_and_write(struct soft_cpu *me)
+{
+	struct fw_range range = {
+		.start = PAGE_AT(0), .len = 8, .access = FW_ACC_WRITE};
+	unsigned n;
+	uint64_t bytes;
+
+	put(me, PAGE_AT(0), 7);
+	want(fw_announce(w->s->mm, me->actor, me->space, &range, 1, &n,
+			 &bytes) == FW_OK,
+	     "announce fails");
+	point(AT_IO, NULL, true);
+	fw_withdraw(me->actor);
+	put(me, PAGE_AT(0), 8);
+	want_value(me, PAGE_AT(0), 8);
+}
+
+static void fork_and_note(struct soft_cpu *me)
+{
+	want(soft_fork(me, &w->cpu[3]) == FW_OK, "fork fails");
+	w->note[1] = get(w->cpu[3], PAGE_AT(0));
+}
+
 static void fork_and_look(struct soft_cpu *me)
 {
 	uint64_t got;
@@ -351,6 +376,12 @@ static void seven_and_eight(void)
 	in_and_out(w->cpu[1], PAGE_AT(0), 8);
 }
 
+static void eight_and_noted(void)
+{
+	in_and_out(w->cpu[0], PAGE_AT(0), 8);
+	in_and_out(w->cpu[3], PAGE_AT(0), w->note[1]);
+}
+
 static void as_it_was_written(void)
 {
 	uint64_t value = w->note[0] ? 7 : value_of(0);
@@ -473,6 +504,8 @@ SCENARIO(announce_out, "B34 B42", .actors = 3, .setup = two_pages_modified,
 	 .finish = seven_here)
 SCENARIOS(announce_fork, "C77", .actors = 2, .setup = two_pages,
 	  .run = {call_writes, fork_and_look}, .finish = seven_here)
+SCENARIOS(announce_fork_write, "C77", .actors = 2, .setup = two_pages,
+	  .run = {call_and_write, fork_and_note}, .finish = eight_and_noted)
 
 /* ---- copies by the kernel --------------------------------------------- */
 

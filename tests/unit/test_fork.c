@@ -304,6 +304,47 @@ TEST(announced_pages_are_copied_at_fork, "C46 C67")
 	rig_end(&r);
 }
 
+static struct soft_cpu *caller;
+static uint64_t flushes;
+
+static void withdraw_once(void *arg)
+{
+	(void)arg;
+	if (r.s->flushes == flushes)
+		return;
+	r.s->step_hook = NULL;
+	fw_withdraw(caller->actor);
+}
+
+/* Who withdraws takes no lock: it may be when the translations have been
+ * write-protected, and the page not yet been shared. */
+TEST(withdrawn_during_fork, "C46 C67 C77")
+{
+	struct fw_range range = {BASE + PAGE, 100, FW_ACC_WRITE, 0};
+	struct soft_cpu *child;
+	unsigned done;
+	uint64_t bytes;
+
+	r = rig_start(1024, 1, 4096);
+	map_single(&r, BASE, 4);
+	put_pages(r.cpu, BASE, 4, 1);
+	caller = soft_cpu_create(r.s, r.cpu->space);
+	is_u64(fw_announce(r.s->mm, caller->actor, r.cpu->space, &range, 1,
+			   &done, &bytes),
+	       FW_OK, "announce");
+	flushes = r.s->flushes;
+	r.s->step_hook = withdraw_once;
+	child = must_fork(r.cpu);
+	ok(r.s->step_hook == NULL, "withdrawn behind a flush");
+	put_pages(r.cpu, BASE, 4, 50);
+	is_u64(wrong_pages(child, BASE, 4, 1), 0,
+	       "the child has what was there when it was made");
+	rig_verify(&r);
+	soft_cpu_free(caller);
+	soft_cpu_exit(child);
+	rig_end(&r);
+}
+
 /* Enough generations under pressure that everything goes through the page
  * file more than once. */
 TEST(under_pressure, "A04 C63 C74 C76")
