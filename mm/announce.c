@@ -7,17 +7,22 @@
  */
 #include <mm/mm.h>
 
+void announcers_none(struct announcers *ret)
+{
+	ret->n = 0;
+	ret->all = false;
+	ret->keep = 0;
+	ret->n_keep = 0;
+}
+
 void announcers_of(struct fw_mm *mm, const struct fw_space *space,
 		   struct announcers *ret)
 {
 	uint32_t i;
 
+	announcers_none(ret);
 	ret->mm = mm;
 	ret->space = space;
-	ret->n = 0;
-	ret->keep = 0;
-	ret->all = false;
-	ret->n_keep = 0;
 	for (i = 0; i < mm->actor_top; i++) {
 		const struct fw_actor *a = mm->actor[i];
 
@@ -69,6 +74,38 @@ static bool any_announces(const struct announcers *a, fw_vpn vpn,
 			return true;
 	}
 	return false;
+}
+
+bool fw_announced_next(const struct fw_mm *mm, const struct fw_space *space,
+		       fw_vpn vpn, fw_vpn *ret_start, fw_vpn *ret_end)
+{
+	uint32_t top = __atomic_load_n(&mm->actor_top, __ATOMIC_ACQUIRE);
+	bool found = false;
+	uint32_t i;
+
+	for (i = 0; i < top; i++) {
+		const struct fw_actor *a =
+			__atomic_load_n(&mm->actor[i], __ATOMIC_ACQUIRE);
+		const struct fw_range *r;
+		unsigned n;
+
+		if (!a || a->space != space)
+			continue;
+		r = a->announced;
+		n = __atomic_load_n(&a->n_announced, __ATOMIC_ACQUIRE);
+		for (; n > 0 && r < a->announced + FW_MAX_ANNOUNCE; n--, r++) {
+			fw_vpn start = vpn_of(r->start);
+			fw_vpn end = vpn_of(r->start + r->len - 1) + 1;
+
+			if (r->len == 0 || end <= vpn ||
+			    (found && start >= *ret_start))
+				continue;
+			*ret_start = start;
+			*ret_end = end;
+			found = true;
+		}
+	}
+	return found;
 }
 
 bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only)

@@ -435,6 +435,7 @@ struct announcers {
 	fw_vpn keep; /* as good as announced; reads only */
 	unsigned n_keep;
 };
+void announcers_none(struct announcers *ret);
 void announcers_of(struct fw_mm *mm, const struct fw_space *space,
 		   struct announcers *ret);
 /* Why an access failed. */
@@ -479,9 +480,11 @@ unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
  * without locks. Returns how many pages went. */
 unsigned wset_make_way(struct fw_mm *mm, struct fw_actor *actor,
 		       struct fw_space *space);
-/* Evicts every valid page of the range; space lock held, mm lock not. */
+/* Evicts every valid page of the range, but for what is announced if that is
+ * to be spared; space lock held, mm lock not. */
 void evict_range_locked(struct fw_mm *mm, struct fw_actor *actor,
-			struct fw_space *space, fw_vpn start, fw_vpn end);
+			struct fw_space *space, fw_vpn start, fw_vpn end,
+			bool spare);
 uint64_t reclaim_low(const struct fw_mm *mm);
 /* Tries to make n frames available, without locks. `round` counts the calls
  * of one need; false: hopeless. *trimmed grows. */

@@ -23,7 +23,7 @@ struct sweep {
 	struct fw_space *space;
 	struct announcers who;
 	unsigned want, n; /* n <= want <= SWEEP_BATCH */
-	bool force; /* whatever the age, announced or not */
+	bool force; /* whatever the age */
 	fw_vpn vpn[SWEEP_BATCH];
 };
 

@@ -273,6 +273,55 @@ enum fw_status fw_extend(struct fw_mm *mm, struct fw_actor *actor,
 	return status;
 }
 
+/*
+ * A page that is announced, discarded where it is: its translation and its
+ * frame stay with whoever uses them. False: what is there is neither what
+ * others have as well nor anonymous, and has to go.
+ */
+static bool page_renew(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space, const struct fw_vad *v,
+		       fw_vpn vpn)
+{
+	const fw_pte *pte = table_find(space, vpn);
+	struct fw_frame *f;
+
+	if (!pte || !pte_is_valid(*pte))
+		return false;
+	f = frame_at(mm, fw_pte_pfn(*pte));
+	if (v->kind == FW_VAD_SECTION || v->kind == FW_VAD_HOST)
+		return true;
+	if (v->kind == FW_VAD_PRIVATE_VIEW)
+		return (*pte & PTE_PROTO) &&
+		       ((struct fw_proto *)f->pte)->refs == 0;
+	if (*pte & PTE_PROTO)
+		return false;
+	mm_lock(mm, actor);
+	frame_mark_dirty(mm, f);
+	mm_unlock(mm);
+	fw_memzero(frame_data(mm, fw_pte_pfn(*pte)), FW_PAGE_SIZE);
+	return true;
+}
+
+static void range_discard(struct fw_mm *mm, struct fw_actor *actor,
+			  struct fw_space *space, const struct fw_vad *v,
+			  fw_vpn at, fw_vpn stop)
+{
+	while (at < stop) {
+		fw_vpn start = stop, end = stop;
+
+		if (!fw_announced_next(mm, space, at, &start, &end) ||
+		    start > stop)
+			start = stop;
+		if (end > stop)
+			end = stop;
+		if (at < start)
+			range_drop(mm, actor, space, at, start, true);
+		for (at = at < start ? start : at; at < end; at++)
+			if (!page_renew(mm, actor, space, v, at))
+				range_drop(mm, actor, space, at, at + 1, true);
+	}
+}
+
 enum fw_status fw_discard(struct fw_mm *mm, struct fw_actor *actor,
 			  struct fw_space *space, fw_addr start, uint64_t len)
 {
@@ -294,7 +343,7 @@ enum fw_status fw_discard(struct fw_mm *mm, struct fw_actor *actor,
 		if (at < v->start)
 			at = v->start;
 		stop = v->end < r.end ? v->end : r.end;
-		range_drop(mm, actor, space, at, stop, true);
+		range_discard(mm, actor, space, v, at, stop);
 		at = stop;
 	}
 	fw_space_unlock(space);

@@ -89,17 +89,13 @@ static void vad_protect(struct fw_mm *mm, struct fw_actor *actor,
 			struct fw_space *space, struct fw_vad *vad,
 			unsigned prot)
 {
-	unsigned taken = vad->prot & ~prot;
+	unsigned taken = vad->prot & ~prot, changed = vad->prot ^ prot;
 	fw_pte lost = 0;
 
 	if (prot == 0) {
-		evict_range_locked(mm, actor, space, vad->start, vad->end);
-	} else if (taken & FW_PROT_R || (vad->prot ^ prot) & FW_PROT_X) {
-		/* Gaining X as well: what is cached does not say whether it
-		 * may be executed. */
-		range_flush(space, vad, FW_FLUSH_DROP);
-		lost = PTE_CACHED_MASK;
-	} else if (taken) {
+		evict_range_locked(mm, actor, space, vad->start, vad->end,
+				   false);
+	} else if (taken & FW_PROT_W) {
 		range_flush(space, vad, FW_FLUSH_WRPROT);
 		lost = FW_PTE_CACHED_W;
 	}
@@ -107,6 +103,11 @@ static void vad_protect(struct fw_mm *mm, struct fw_actor *actor,
 	FW_SET(mm, vad->prot, prot);
 	mm_unlock(mm);
 	range_protect(mm, actor, space, vad, lost);
+	/* Gaining X as well: what is cached does not say whether it may be
+	 * executed. Not dropped, since a call of the host may be about to use
+	 * it: to that, X means nothing. */
+	if (prot != 0 && (taken & FW_PROT_R || changed & FW_PROT_X))
+		range_flush(space, vad, FW_FLUSH_RIGHTS);
 }
 
 /* The region that begins at r.start, cut to the range. */
@@ -188,7 +189,8 @@ static void vad_change(struct fw_mm *mm, struct fw_actor *actor,
 
 	/* Guard pages are never valid. */
 	if ((flags & FW_VADF_GUARD) && !(flags & FW_VADF_STACK))
-		evict_range_locked(mm, actor, space, vad->start, vad->end);
+		evict_range_locked(mm, actor, space, vad->start, vad->end,
+				   false);
 	mm_lock(mm, actor);
 	old = vad_charge(vad, n);
 	FW_SET(mm, vad->flags, flags);
@@ -299,7 +301,7 @@ enum fw_status fw_evict(struct fw_mm *mm, struct fw_actor *actor,
 	if (!range_valid(space, start, len, &r))
 		return FW_E_INVAL;
 	fw_space_lock(space, actor);
-	evict_range_locked(mm, actor, space, r.start, r.end);
+	evict_range_locked(mm, actor, space, r.start, r.end, true);
 	fw_space_unlock(space);
 	return FW_OK;
 }

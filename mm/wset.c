@@ -19,10 +19,10 @@ static bool sweep_takes(struct sweep *s, fw_vpn vpn, fw_pte *pte)
 
 	if (!pte_is_valid(*pte))
 		return false;
-	if (s->force)
-		return true;
 	if (announced(&s->who, vpn, false))
 		return false;
+	if (s->force)
+		return true;
 	age = page_age(s->mm, *pte);
 	if (age > 0)
 		page_set_age(s->mm, pte, age - 1);
@@ -156,7 +156,8 @@ unsigned trim_space_locked(struct fw_mm *mm, struct fw_actor *actor,
 }
 
 void evict_range_locked(struct fw_mm *mm, struct fw_actor *actor,
-			struct fw_space *space, fw_vpn start, fw_vpn end)
+			struct fw_space *space, fw_vpn start, fw_vpn end,
+			bool spare)
 {
 	struct sweep s;
 
@@ -165,6 +166,12 @@ void evict_range_locked(struct fw_mm *mm, struct fw_actor *actor,
 	s.space = space;
 	s.want = SWEEP_BATCH;
 	s.force = true;
+	announcers_none(&s.who);
+	if (spare) {
+		mm_lock(mm, actor);
+		announcers_of(mm, space, &s.who);
+		mm_unlock(mm);
+	}
 	do {
 		s.n = 0;
 		start = sweep_range(&s, start, end);

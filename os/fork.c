@@ -93,7 +93,7 @@ static long space_fork(struct kthread *t, struct fw_proc *proc,
 	enum fw_status s;
 
 	if (t->p->host_maps > 4096)
-		hostmap_drop_all(t);
+		hostmap_drop_spare(t);
 	s = fw_space_fork_locked(t->p->mm, t->actor, t->p->space, ret);
 	if (s != FW_OK)
 		return -ENOMEM;

@@ -591,7 +591,7 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
  * Makes the ranges valid for their access, loads them into the port's cache
  * (fwp_tlb_fill, also for pages that were valid but may not be cached), and
  * announces them in the actor's record: until fw_withdraw they are not
- * trimmed. Ranges in FW_VAD_HOST regions count too. Returns how far it got
+ * trimmed, and keep their translations while the region lets them. Ranges in FW_VAD_HOST regions count too. Returns how far it got
  * in *ret_ok (whole ranges) and *ret_bytes (bytes of the first range that
  * failed that are all right), with FW_E_FAULT, FW_E_IO, FW_E_EOF or
  * FW_E_NOMEM; what is all right is announced then as well.
@@ -601,6 +601,14 @@ enum fw_status fw_announce(struct fw_mm *mm, struct fw_actor *actor,
 			   struct fw_space *space, const struct fw_range *r,
 			   unsigned n, unsigned *ret_ok, uint64_t *ret_bytes);
 void fw_withdraw(struct fw_actor *actor);
+/*
+ * For a port that drops translations at will, those of announced pages
+ * excepted: the lowest range of pages announced in the space, by whomever,
+ * that ends above `vpn`; false: there is none. Space lock: it keeps others
+ * from announcing, not from withdrawing. Takes a look at every actor.
+ */
+bool fw_announced_next(const struct fw_mm *mm, const struct fw_space *space,
+		       fw_vpn vpn, fw_vpn *ret_start, fw_vpn *ret_end);
 
 /*
  * Copies between a buffer and a space's memory by walking its tables

@@ -32,6 +32,7 @@ struct fw_lock {
 enum fw_flush {
 	FW_FLUSH_DROP,	  /* forget them: the next access faults */
 	FW_FLUSH_WRPROT,  /* keep them for reading only */
+	FW_FLUSH_RIGHTS,  /* after the PTEs: they give no more than those do */
 };
 
 /* ---- mandatory -------------------------------------------------------- */
@@ -71,9 +72,11 @@ enum fw_status fwp_store_write(struct fw_mm *mm, unsigned file, uint64_t slot,
  * Drops or write-protects every cached translation of the pages
  * [vpn, vpn + n) of the space, on every processor, before it returns.
  * Called with the space lock held, never with the mm lock. May be called
- * for pages that were never cached. Must not fail.
+ * for pages that were never cached. Must not fail. Where less is asked for
+ * than to drop them, that will do as well; but a port whose announced pages
+ * (fw_announce) are reached by their translations keeps those.
  *
- * The entries change, and tables and frames are freed, after the call and
+ * The entries change (but for FW_FLUSH_RIGHTS), and tables and frames are freed, after the call and
  * before the space lock is released: until then the translations must not
  * come back. A cache that is filled by fwp_tlb_fill alone sees to that by
  * itself. A CPU that walks the tables does not: it must leave them (run on

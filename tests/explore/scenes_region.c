@@ -75,7 +75,7 @@ static void write_or_moved(struct soft_cpu *me)
 
 /* As a call that is given a buffer: what is announced stays where it is until
  * it is withdrawn, and is written to by its frame. */
-static void call_writes(struct soft_cpu *me)
+static void call_writes_to(struct soft_cpu *me, bool stays)
 {
 	struct fw_range range = {
 		.start = PAGE_AT(0), .len = 8, .access = FW_ACC_WRITE};
@@ -95,7 +95,43 @@ static void call_writes(struct soft_cpu *me)
 	     "an announced page has left");
 	*(uint64_t *)frame_data(mm, fw_pte_pfn(pte)) = 7;
 	fw_withdraw(me->actor);
-	want_value(me, PAGE_AT(0), 7);
+	if (stays)
+		want_value(me, PAGE_AT(0), 7);
+}
+
+static void call_writes(struct soft_cpu *me)
+{
+	call_writes_to(me, true);
+}
+
+/* What a call writes to while others discard it is there or is not; what is
+ * written behind that is. */
+static void call_writes_twice(struct soft_cpu *me)
+{
+	uint64_t got;
+
+	call_writes_to(me, false);
+	got = get(me, PAGE_AT(0));
+	want(got == 7 || got == 0, "reads %#llx", (unsigned long long)got);
+	put(me, PAGE_AT(1), 7);
+}
+
+static void discard_first(struct soft_cpu *me)
+{
+	uint64_t got;
+
+	want(fw_discard(w->s->mm, me->actor, me->space, BASE, PAGE) == FW_OK,
+	     "discard fails");
+	got = get(me, PAGE_AT(0));
+	want(got == 7 || got == 0, "reads %#llx", (unsigned long long)got);
+	w->note[1] = got;
+}
+
+static void evict(struct soft_cpu *me)
+{
+	want(fw_evict(w->s->mm, me->actor, me->space, BASE, PAGES * PAGE) ==
+		     FW_OK,
+	     "evict fails");
 }
 
 /* The call ends at any time, without a lock: not at one at which what the CPU
@@ -382,6 +418,15 @@ static void eight_and_noted(void)
 	in_and_out(w->cpu[3], PAGE_AT(0), w->note[1]);
 }
 
+static void seven_or_zero(void)
+{
+	uint64_t got = get(w->cpu[0], PAGE_AT(0));
+
+	want(got == 0 || got == 7, "reads %#llx", (unsigned long long)got);
+	in_and_out(w->cpu[0], PAGE_AT(0), got);
+	in_and_out(w->cpu[0], PAGE_AT(1), 7);
+}
+
 static void as_it_was_written(void)
 {
 	uint64_t value = w->note[0] ? 7 : value_of(0);
@@ -502,6 +547,11 @@ SCENARIOS(announce_trim, "B34", .actors = 2, .setup = two_pages,
 SCENARIO(announce_out, "B34 B42", .actors = 3, .setup = two_pages_modified,
 	 .run = {call_writes, trim_and_reuse, write_and_reuse},
 	 .finish = seven_here)
+SCENARIO(announce_evict, "C46", .actors = 3, .setup = two_pages,
+	 .run = {call_writes, evict, write_and_reuse}, .finish = seven_here)
+SCENARIO(announce_discard, "C46", .actors = 3, .setup = two_pages_out,
+	 .run = {call_writes_twice, discard_first, write_and_reuse},
+	 .finish = seven_or_zero)
 SCENARIOS(announce_fork, "C77", .actors = 2, .setup = two_pages,
 	  .run = {call_writes, fork_and_look}, .finish = seven_here)
 SCENARIOS(announce_fork_write, "C77", .actors = 2, .setup = two_pages,

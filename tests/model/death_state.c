@@ -168,7 +168,7 @@ static void choose_bad(struct world *w)
 	fw_space_lock(w->relative->space, w->relative->actor);
 	evict_range_locked(mm, w->relative->actor, w->relative->space,
 			   BASE >> FW_PAGE_SHIFT,
-			   (BASE >> FW_PAGE_SHIFT) + N_PRIVATE);
+			   (BASE >> FW_PAGE_SHIFT) + N_PRIVATE, false);
 	fw_space_unlock(w->relative->space);
 	fw_write_modified(mm, w->r.s->keeper, 3);
 	bad[1] = mm->modified.head;

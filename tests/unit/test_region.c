@@ -232,6 +232,69 @@ TEST(announcements, "C46 C47 C51")
 	rig_end(&r);
 }
 
+static void announce(fw_addr at, uint32_t access)
+{
+	struct fw_range range = {at, 8, access, 0};
+	unsigned done;
+	uint64_t bytes;
+
+	is_u64(fw_announce(r.s->mm, r.cpu->actor, r.cpu->space, &range, 1,
+			   &done, &bytes),
+	       FW_OK, "announced");
+}
+
+/* All pages are in the page file, and nowhere else. */
+static void out(void)
+{
+	const fw_addr at = BASE + 4096 * PAGE;
+
+	put_pages(r.cpu, at, 600, 5000);
+	is_u64(wrong_pages(r.cpu, at, 600, 5000), 0, "other pages");
+}
+
+/* Who discards what a call is using, discards it where it is; advice to let it
+ * go is not taken. */
+TEST(announced_pages_stay_where_they_are, "C46")
+{
+	static const uint32_t access[] = {FW_ACC_READ, FW_ACC_WRITE};
+	struct fw_mm *mm;
+
+	r = rig_start(512, 1, 4096);
+	mm = r.s->mm;
+	map_single(&r, BASE, 64);
+	map_single(&r, BASE + 4096 * PAGE, 600);
+	for (unsigned i = 0; i < 2; i++) {
+		fw_addr at = BASE + 20 * PAGE;
+		fw_pte was;
+
+		put_pages(r.cpu, BASE, 64, 1);
+		out();
+		trim_all(&r, r.cpu);
+		announce(at, access[i]);
+		was = soft_pte(r.cpu, at);
+		is_u64(fw_evict(mm, r.cpu->actor, r.cpu->space, BASE,
+				64 * PAGE),
+		       FW_OK, "evicted");
+		ok(soft_pte(r.cpu, at) == was, "but for it");
+		is_u64(wrong_pages(r.cpu, BASE, 64, 1), 0, "all as it was");
+		is_u64(fw_discard(mm, r.cpu->actor, r.cpu->space, BASE,
+				  64 * PAGE),
+		       FW_OK, "discarded");
+		is_u64(fw_space_resident(r.cpu->space), 1, "but for it");
+		is_u64(fw_pte_pfn(soft_pte(r.cpu, at)), fw_pte_pfn(was),
+		       "which is in its frame");
+		fw_withdraw(r.cpu->actor);
+		rig_verify(&r);
+		/* And is not what was written out before. */
+		out();
+		for (unsigned k = 0; k < 64; k++)
+			ok(is_zero_page(r.cpu, BASE + k * PAGE),
+			   "page %u is zero", k);
+		rig_verify(&r);
+	}
+	rig_end(&r);
+}
+
 TEST(windows_open_for_a_sequential_program, "B12")
 {
 	r = rig_start(2048, 1, 4096);

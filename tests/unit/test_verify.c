@@ -97,7 +97,8 @@ static void start(uint32_t policy, uint32_t stripes)
 	map_flags(&r, GUARD, 4, RW, FW_VADF_GUARD);
 	fw_space_lock(r.cpu->space, r.cpu->actor);
 	evict_range_locked(mm, r.cpu->actor, r.cpu->space,
-			   vpn_of(MAPPED + PAGE), vpn_of(MAPPED + 4 * PAGE));
+			   vpn_of(MAPPED + PAGE), vpn_of(MAPPED + 4 * PAGE),
+			   false);
 	fw_space_unlock(r.cpu->space);
 	is_u64(fw_space_set_limits(mm, r.cpu->actor, r.cpu->space, 10, 0,
 				   FW_WS_MIN_HARD),

@@ -14,6 +14,11 @@
 
 #define PTES 512u
 #define POPULATE_MIN 3 /* pages; see map_frames() */
+#define USER_PAGES (FW_USER_TOP >> FW_PAGE_SHIFT)
+/* How often room for a mapping is made: so that nothing announced goes; at
+ * all. */
+#define SPARE_TRIES 2
+#define ROOM_TRIES 4
 
 static unsigned pte_prot(fw_pte pte)
 {
@@ -51,14 +56,6 @@ static bool all_cached(const fw_pte *pte, unsigned n)
 
 /* ---- room for mappings ------------------------------------------------- */
 
-/* Clears the cached bits of a whole table of 512 PTEs. */
-static void forget_table(fw_pte *pte)
-{
-	for (unsigned i = 0; i < PTES; i++)
-		if (pte[i] & FW_PTE_CACHED)
-			pte[i] &= ~(FW_PTE_CACHED | FW_PTE_CACHED_W);
-}
-
 static fw_pte *next_level(struct fw_mm *mm, fw_pte entry)
 {
 	return fw_frame_data(mm, fw_pte_pfn(entry));
@@ -95,45 +92,103 @@ static bool each_table(struct fw_space *space, fw_vpn from, fw_vpn to,
 	return true;
 }
 
+struct cached {
+	fw_vpn from, to;
+	bool any;
+};
+
 static bool forget_visit(void *arg, fw_vpn first, fw_pte *table)
 {
-	(void)arg;
-	(void)first;
-	forget_table(table);
+	struct cached *c = arg;
+
+	for (unsigned i = 0; i < PTES; i++) {
+		if (!(table[i] & FW_PTE_CACHED) || first + i < c->from ||
+		    first + i >= c->to)
+			continue;
+		c->any = true;
+		table[i] &= ~(FW_PTE_CACHED | FW_PTE_CACHED_W);
+	}
 	return true;
 }
 
-void hostmap_drop_all(struct kthread *t)
+/* Clears the cached bits of [from, to); whether there was any. */
+static bool forget(struct fw_space *space, fw_vpn from, fw_vpn to)
 {
-	HC2(__NR_munmap, 0, FW_USER_TOP);
-	each_table(t->p->space, 0, FW_USER_TOP >> FW_PAGE_SHIFT, forget_visit,
-		   NULL);
+	struct cached c = { from, to, false };
+
+	each_table(space, from, to, forget_visit, &c);
+	return c.any;
+}
+
+static bool drop(struct kthread *t, fw_vpn from, fw_vpn to)
+{
+	if (HC2(__NR_munmap, from << FW_PAGE_SHIFT,
+		(to - from) << FW_PAGE_SHIFT))
+		return false;
+	forget(t->p->space, from, to);
+	return true;
+}
+
+/* Drops what lies between announced pages: a call of the host that found its
+ * buffer unmapped would fail, and what it had for it would be lost. False:
+ * some of it is still there. */
+static bool drop_spare(struct kthread *t, fw_vpn from, fw_vpn to)
+{
+	struct fw_space *space = t->p->space;
+	bool done = true;
+
+	while (from < to) {
+		fw_vpn start = to, end = to;
+
+		if (!fw_announced_next(space->mm, space, from, &start, &end) ||
+		    start > to)
+			start = end = to;
+		if (from < start && !drop(t, from, start))
+			done = false;
+		from = end;
+	}
+	return done;
+}
+
+void hostmap_drop_spare(struct kthread *t)
+{
+	drop_spare(t, 0, USER_PAGES);
+	t->p->host_maps = 0;
+}
+
+static void drop_all(struct kthread *t)
+{
+	drop(t, 0, USER_PAGES);
 	t->p->host_maps = 0;
 }
 
 /*
  * Drops the mappings of 64 MiB around the clock hand's place, then more: a
  * range whose ends cut no mapping in two can be unmapped even at the limit.
+ * `tries` counts the calls of one need; should all be announced that is
+ * mapped, that goes too. False: nothing is left.
  */
-bool hostmap_room(struct kthread *t)
+static bool make_room(struct kthread *t, unsigned tries)
 {
 	fw_vpn at = t->p->space->trim_hand & ~(fw_vpn)0x3fff;
 
+	if (tries >= SPARE_TRIES) {
+		drop_all(t);
+		return tries < ROOM_TRIES;
+	}
 	for (uint64_t pages = 0x4000; pages < 0x40000000; pages <<= 2) {
 		fw_vpn from = at > pages ? at - pages : 0;
 		fw_vpn to = at + pages;
 
-		if (to > FW_USER_TOP >> FW_PAGE_SHIFT)
+		if (to > USER_PAGES)
 			break;
-		if (HC2(__NR_munmap, from << FW_PAGE_SHIFT,
-			(to - from) << FW_PAGE_SHIFT) == 0) {
-			each_table(t->p->space, from, to, forget_visit, NULL);
+		if (drop_spare(t, from, to)) {
 			if (t->p->host_maps > 60000)
 				break;
 			return true;
 		}
 	}
-	hostmap_drop_all(t);
+	hostmap_drop_spare(t);
 	return true;
 }
 
@@ -198,7 +253,7 @@ static void fill_run(struct kthread *t, fw_vpn vpn, fw_pte *pte, unsigned n,
 			pte[i] |= bits;
 		r = view ? map_view(view, vpn, n)
 			 : map_frames(t, vpn, n, fw_pte_pfn(*pte), prot);
-	} while (r == -ENOMEM && tries++ < 4 && hostmap_room(t));
+	} while (r == -ENOMEM && make_room(t, tries++));
 	if (K_IS_ERR(r))
 		fwp_panic("the host refuses a mapping", __FILE__, (int)-r);
 	t->p->host_maps++;
@@ -251,85 +306,102 @@ void fwp_tlb_fill(struct fw_space *space, fw_vpn vpn, unsigned n)
 
 static void unmap_pages(struct kthread *t, fw_vpn vpn, uint64_t n)
 {
+	unsigned tries = 0;
+
 	while (HC2(__NR_munmap, vpn << FW_PAGE_SHIFT, n << FW_PAGE_SHIFT) ==
 	       -ENOMEM)
-		hostmap_room(t);
+		make_room(t, tries++);
 	if (t->p->host_maps > 0)
 		t->p->host_maps--;
+}
+
+/* What is mapped gets other rights where it is: it is there all the time.
+ * False: the host could not, and it is mapped no more. */
+static bool change_rights(struct kthread *t, fw_vpn vpn, unsigned n,
+			  unsigned prot)
+{
+	unsigned tries = 0;
+	long r;
+
+	do
+		r = HC3(__NR_mprotect, vpn << FW_PAGE_SHIFT,
+			(uint64_t)n << FW_PAGE_SHIFT, prot);
+	while (r == -ENOMEM && tries < SPARE_TRIES && make_room(t, tries++));
+	if (r)
+		unmap_pages(t, vpn, n);
+	return !r;
 }
 
 struct flush {
 	struct kthread *t;
 	fw_vpn from, to;
+	fw_pte which; /* pages that are cached so */
+	const struct fw_vad *view; /* of the host's pages */
+	unsigned taken; /* rights */
 };
 
-/* Write-protects the runs of one table that are mapped for writing. */
-static bool wrprot_visit(void *arg, fw_vpn first, fw_pte *table)
+static unsigned rights_of(const struct flush *f, fw_pte pte)
+{
+	return (f->view ? f->view->prot : pte_prot(pte)) & ~f->taken;
+}
+
+/* Run by run, the pages of one table get the rights that they are to have. */
+static bool rights_visit(void *arg, fw_vpn first, fw_pte *table)
 {
 	const struct flush *f = arg;
 	unsigned i = f->from > first ? (unsigned)(f->from - first) : 0;
 	unsigned end = f->to < first + PTES ? (unsigned)(f->to - first) : PTES;
 
 	while (i < end) {
-		unsigned j = i, exec;
+		unsigned j = i, prot = rights_of(f, table[i]);
+		fw_pte bits = 0;
 
-		if (!(table[i] & FW_PTE_CACHED_W)) {
+		if (!(table[i] & f->which)) {
 			i++;
 			continue;
 		}
-		exec = table[i] & FW_PTE_NX ? 0 : HOST_PROT_EXEC;
-		while (j < end && table[j] & FW_PTE_CACHED_W &&
-		       !(table[j] & FW_PTE_NX) == !!exec)
+		while (j < end && table[j] & f->which &&
+		       rights_of(f, table[j]) == prot)
 			j++;
-		if (HC3(__NR_mprotect, (first + i) << FW_PAGE_SHIFT,
-			(uint64_t)(j - i) << FW_PAGE_SHIFT,
-			HOST_PROT_READ | exec)) {
-			hostmap_drop_all(f->t);
-			return false;
-		}
+		if (change_rights(f->t, first + i, j - i, prot))
+			bits = cached_bits(prot);
 		for (; i < j; i++)
-			table[i] &= ~FW_PTE_CACHED_W;
+			table[i] = (table[i] & ~(FW_PTE_CACHED |
+						 FW_PTE_CACHED_W)) | bits;
 	}
 	return true;
 }
 
-struct cached {
-	fw_vpn from, to;
-	bool any;
-};
-
-static bool cached_visit(void *arg, fw_vpn first, fw_pte *table)
+/* To write-protect, or to give what the PTEs give now. */
+static void flush_rights(struct kthread *t, fw_vpn vpn, uint64_t n,
+			 enum fw_flush how)
 {
-	struct cached *c = arg;
+	const struct fw_vad *v =
+		fw_vad_at_or_above(t->p->space, vpn << FW_PAGE_SHIFT);
+	struct flush f = { .t = t, .from = vpn, .to = vpn + n,
+			   .which = FW_PTE_CACHED };
 
-	for (unsigned i = 0; i < PTES; i++) {
-		if (!(table[i] & FW_PTE_CACHED) || first + i < c->from ||
-		    first + i >= c->to)
-			continue;
-		c->any = true;
-		table[i] &= ~(FW_PTE_CACHED | FW_PTE_CACHED_W);
+	if (how == FW_FLUSH_WRPROT) {
+		f.which = FW_PTE_CACHED_W;
+		f.taken = HOST_PROT_WRITE;
+	} else if (v && v->kind == FW_VAD_HOST) {
+		f.view = v;
 	}
-	return true;
+	each_table(t->p->space, vpn, vpn + n, rights_visit, &f);
 }
 
 void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 		   enum fw_flush how)
 {
 	struct kthread *t = k_self();
-	struct cached c = { vpn, vpn + n, false };
 
 	if (t->p->space != space)
 		fwp_panic("flush of a foreign space", __FILE__, __LINE__);
-	if (how == FW_FLUSH_WRPROT) {
-		struct flush f = { t, vpn, vpn + n };
-
-		each_table(space, vpn, vpn + n, wrprot_visit, &f);
-		return;
-	}
+	if (how != FW_FLUSH_DROP)
+		flush_rights(t, vpn, n, how);
 	/* The bits are cleared first: a stale 0 would be wrong only if the
 	 * unmapping could be left out, and it cannot. */
-	each_table(space, vpn, vpn + n, cached_visit, &c);
-	if (c.any)
+	else if (forget(space, vpn, vpn + n))
 		unmap_pages(t, vpn, n);
 }
 
@@ -361,10 +433,10 @@ bool hostmap_inherited(struct kthread *t)
 void hostmap_forked(struct kthread *t, bool inherited)
 {
 	const struct fw_vad *v = fw_vad_at_or_above(t->p->space, 0);
-	fw_vpn at = 0, top = FW_USER_TOP >> FW_PAGE_SHIFT;
+	fw_vpn at = 0, top = USER_PAGES;
 
 	if (t->p->space->eager) {
-		hostmap_drop_all(t);
+		drop_all(t);
 		return;
 	}
 	if (inherited)

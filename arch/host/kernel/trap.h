@@ -100,10 +100,9 @@ void agent_leave(struct kthread *t, struct fw_space *space);
 bool thread_lives(uint32_t tid); /* stopped ones do, zombies do not */
 
 /* hostmap.c */
-/* Drops all host mappings of the user half. */
-void hostmap_drop_all(struct kthread *t);
-/* munmap/mmap ran out of mappings: makes room; false when nothing is left. */
-bool hostmap_room(struct kthread *t);
+/* Drops all host mappings of the user half that no call of the host is using.
+ * Space lock. */
+void hostmap_drop_spare(struct kthread *t);
 /* True when a child of this process is to have each of its regions: nothing
  * is mapped elsewhere. Space lock. */
 bool hostmap_inherited(struct kthread *t);
