@@ -260,3 +260,65 @@ enum fw_status fw_announce(struct fw_mm *mm, struct fw_actor *actor,
 	*ret_bytes = bytes;
 	return status;
 }
+
+bool announced_within(const struct fw_mm *mm, const struct fw_space *space,
+		      fw_vpn start, fw_vpn end)
+{
+	fw_vpn from, to;
+
+	return fw_announced_next(mm, space, start, &from, &to) && from < end;
+}
+
+/* Not an access that would be refused, nor one to a guard page. */
+static bool page_wanted(struct fw_space *space, fw_vpn vpn, uint32_t access)
+{
+	const struct fw_vad *v = vad_find(space, vpn);
+	unsigned need = access & FW_ACC_WRITE ? FW_PROT_W : 7;
+
+	return v && (v->prot & need) && !(v->flags & FW_VADF_GUARD) &&
+	       !page_ready(space, vpn, access);
+}
+
+/* The first announced page of [*at, end) that is gone; loads those before it.
+ * Space lock. */
+static bool refill_next(struct fw_mm *mm, struct fw_space *space, fw_vpn *at,
+			fw_vpn end, uint32_t *ret_access)
+{
+	struct announcers who = { .mm = mm, .space = space };
+	fw_vpn start, stop;
+
+	while (fw_announced_next(mm, space, *at, &start, &stop) &&
+	       start < end) {
+		if (*at < start)
+			*at = start;
+		for (; *at < stop && *at < end; ++*at) {
+			*ret_access = any_announces(&who, *at, true) ?
+					      FW_ACC_WRITE :
+					      FW_ACC_READ;
+			if (page_wanted(space, *at, *ret_access))
+				return true;
+			fwp_tlb_fill(space, *at, 1);
+		}
+		if (*at == end)
+			break;
+	}
+	return false;
+}
+
+void announced_refill(struct fw_mm *mm, struct fw_actor *actor,
+		      struct fw_space *space, fw_vpn at, fw_vpn end)
+{
+	struct fw_fault f;
+
+	fw_space_lock(space, actor);
+	while (refill_next(mm, space, &at, end, &f.access)) {
+		fw_space_unlock(space);
+		f.addr = addr_of(at);
+		f.access |= FW_ACC_USER;
+		fw_fault(mm, actor, space, &f);
+		if (!fw_kind_resolved(f.kind))
+			at++;
+		fw_space_lock(space, actor);
+	}
+	fw_space_unlock(space);
+}

@@ -441,6 +441,13 @@ void announcers_of(struct fw_mm *mm, const struct fw_space *space,
 /* Why an access failed. */
 enum fw_status kind_status(enum fw_kind kind);
 bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only);
+/* Whether any page of [start, end) is. Space lock. */
+bool announced_within(const struct fw_mm *mm, const struct fw_space *space,
+		      fw_vpn start, fw_vpn end);
+/* The regions of [at, end) have changed: announced pages that are gone, and
+ * that can be had again, are there again. Without locks. */
+void announced_refill(struct fw_mm *mm, struct fw_actor *actor,
+		      struct fw_space *space, fw_vpn at, fw_vpn end);
 
 /* ---- fault_io.c: the end of a read --------------------------------------- */
 

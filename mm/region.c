@@ -213,6 +213,7 @@ enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
 		      struct fw_space *space, const struct fw_map_request *rq)
 {
 	enum fw_status status = FW_OK;
+	bool refill;
 	struct fw_vad *v;
 	struct vrange r;
 
@@ -236,9 +237,13 @@ enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
 		status = region_insert(mm, space, rq, r);
 		mm_unlock(mm);
 	}
+	refill = status == FW_OK &&
+		 announced_within(mm, space, r.start, r.end);
 	fw_space_unlock(space);
 	if (rq->replace)
 		section_sweep(mm, actor);
+	if (refill)
+		announced_refill(mm, actor, space, r.start, r.end);
 	return status;
 }
 
@@ -326,6 +331,7 @@ enum fw_status fw_discard(struct fw_mm *mm, struct fw_actor *actor,
 			  struct fw_space *space, fw_addr start, uint64_t len)
 {
 	enum fw_status status = FW_OK;
+	bool refill;
 	struct vrange r;
 	fw_vpn at;
 
@@ -346,7 +352,10 @@ enum fw_status fw_discard(struct fw_mm *mm, struct fw_actor *actor,
 		range_discard(mm, actor, space, v, at, stop);
 		at = stop;
 	}
+	refill = announced_within(mm, space, r.start, r.end);
 	fw_space_unlock(space);
+	if (refill)
+		announced_refill(mm, actor, space, r.start, r.end);
 	return status;
 }
 

@@ -155,6 +155,7 @@ enum fw_status fw_protect(struct fw_mm *mm, struct fw_actor *actor,
 			  unsigned prot)
 {
 	enum fw_status status;
+	bool refill;
 	struct vrange r;
 
 	if (!range_valid(space, start, len, &r) || prot > 7)
@@ -163,7 +164,10 @@ enum fw_status fw_protect(struct fw_mm *mm, struct fw_actor *actor,
 		return FW_E_NOMEM;
 	fw_space_lock(space, actor);
 	status = protect_locked(mm, actor, space, r, prot);
+	refill = announced_within(mm, space, r.start, r.end);
 	fw_space_unlock(space);
+	if (refill)
+		announced_refill(mm, actor, space, r.start, r.end);
 	return status;
 }
 

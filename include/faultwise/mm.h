@@ -591,10 +591,13 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
  * Makes the ranges valid for their access, loads them into the port's cache
  * (fwp_tlb_fill, also for pages that were valid but may not be cached), and
  * announces them in the actor's record: until fw_withdraw they are not
- * trimmed, and keep their translations while the region lets them. Ranges in FW_VAD_HOST regions count too. Returns how far it got
- * in *ret_ok (whole ranges) and *ret_bytes (bytes of the first range that
- * failed that are all right), with FW_E_FAULT, FW_E_IO, FW_E_EOF or
- * FW_E_NOMEM; what is all right is announced then as well.
+ * trimmed, and are discarded where they are. Who takes their region or its
+ * rights away takes them too; if they can be had again behind a change, by
+ * whomever, they are loaded again before it returns.
+ * Ranges in FW_VAD_HOST regions count too. Returns how far it got in *ret_ok
+ * (whole ranges) and *ret_bytes (bytes of the first range that failed that
+ * are all right), with FW_E_FAULT, FW_E_IO, FW_E_EOF or FW_E_NOMEM; what is
+ * all right is announced then as well.
  * n <= FW_MAX_ANNOUNCE; together <= 64 + n pages, else FW_E_LIMIT.
  */
 enum fw_status fw_announce(struct fw_mm *mm, struct fw_actor *actor,

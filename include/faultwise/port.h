@@ -72,15 +72,16 @@ enum fw_status fwp_store_write(struct fw_mm *mm, unsigned file, uint64_t slot,
  * Drops or write-protects every cached translation of the pages
  * [vpn, vpn + n) of the space, on every processor, before it returns.
  * Called with the space lock held, never with the mm lock. May be called
- * for pages that were never cached. Must not fail. Where less is asked for
- * than to drop them, that will do as well; but a port whose announced pages
- * (fw_announce) are reached by their translations keeps those.
+ * for pages that were never cached. Must not fail. To drop them will do where
+ * less is asked for; but a port whose announced pages (fw_announce) are
+ * reached by their translations keeps those.
  *
- * The entries change (but for FW_FLUSH_RIGHTS), and tables and frames are freed, after the call and
- * before the space lock is released: until then the translations must not
- * come back. A cache that is filled by fwp_tlb_fill alone sees to that by
- * itself. A CPU that walks the tables does not: it must leave them (run on
- * tables without these pages) from this call until the lock is released.
+ * The entries change (for FW_FLUSH_RIGHTS they have changed), and tables and
+ * frames are freed, after the call and before the space lock is released:
+ * until then the translations must not come back. A cache that is filled by
+ * fwp_tlb_fill alone sees to that by itself. A CPU that walks the tables does
+ * not: it must leave them (run on tables without these pages) from this call
+ * until the lock is released.
  */
 void fwp_tlb_flush(struct fw_space *space, fw_vpn vpn, uint64_t n,
 		   enum fw_flush how);

@@ -134,6 +134,48 @@ static void evict(struct soft_cpu *me)
 	     "evict fails");
 }
 
+/* Who changes what a call waits with has it back there when he is done. */
+static void call_waits(struct soft_cpu *me)
+{
+	struct fw_range range = {
+		.start = PAGE_AT(0), .len = 8, .access = FW_ACC_WRITE};
+	enum fw_status status;
+	unsigned n;
+	uint64_t bytes;
+
+	status = fw_announce(w->s->mm, me->actor, me->space, &range, 1, &n,
+			     &bytes);
+	point(AT_IO, NULL, true);
+	if (status == FW_OK && w->note[1]) {
+		fw_pte pte = soft_pte(me, PAGE_AT(0));
+
+		want(pte_is_valid(pte) && (pte & PTE_W), "it is not back");
+	}
+	fw_withdraw(me->actor);
+}
+
+static void protect_and_back(struct soft_cpu *me)
+{
+	for (unsigned prot = 0; prot <= RW; prot += RW)
+		want(fw_protect(w->s->mm, me->actor, me->space, BASE,
+				PAGES * PAGE, prot) == FW_OK,
+		     "protect fails");
+	w->note[1] = 1;
+}
+
+static void map_anew(struct soft_cpu *me)
+{
+	struct fw_map_request rq = {.start = BASE,
+				    .len = PAGES * PAGE,
+				    .prot = RW,
+				    .max_prot = 7,
+				    .replace = true};
+
+	want(fw_map(w->s->mm, me->actor, me->space, &rq) == FW_OK,
+	     "map fails");
+	w->note[1] = 1;
+}
+
 /* The call ends at any time, without a lock: not at one at which what the CPU
  * may write to has become the child's as well. */
 static void call_and_write(struct soft_cpu *me)
@@ -418,6 +460,18 @@ static void eight_and_noted(void)
 	in_and_out(w->cpu[3], PAGE_AT(0), w->note[1]);
 }
 
+static void all_there(void)
+{
+	in_and_out(w->cpu[0], PAGE_AT(0), value_of(0));
+	in_and_out(w->cpu[0], PAGE_AT(1), value_of(1));
+}
+
+static void all_zero(void)
+{
+	in_and_out(w->cpu[0], PAGE_AT(0), 0);
+	in_and_out(w->cpu[0], PAGE_AT(1), 0);
+}
+
 static void seven_or_zero(void)
 {
 	uint64_t got = get(w->cpu[0], PAGE_AT(0));
@@ -552,6 +606,11 @@ SCENARIO(announce_evict, "C46", .actors = 3, .setup = two_pages,
 SCENARIO(announce_discard, "C46", .actors = 3, .setup = two_pages_out,
 	 .run = {call_writes_twice, discard_first, write_and_reuse},
 	 .finish = seven_or_zero)
+SCENARIO(announce_protect, "C46", .actors = 3, .setup = two_pages,
+	 .run = {call_waits, protect_and_back, trim_and_reuse},
+	 .finish = all_there)
+SCENARIO(announce_map, "C46", .actors = 3, .setup = two_pages,
+	 .run = {call_waits, map_anew, trim_and_reuse}, .finish = all_zero)
 SCENARIOS(announce_fork, "C77", .actors = 2, .setup = two_pages,
 	  .run = {call_writes, fork_and_look}, .finish = seven_here)
 SCENARIOS(announce_fork_write, "C77", .actors = 2, .setup = two_pages,

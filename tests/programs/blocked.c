@@ -122,7 +122,28 @@ static long may_be_executed(void)
 
 static long there_and_back(void)
 {
-	return mprotect(area, BYTES, RW | PROT_EXEC) + mprotect(area, BYTES, RW);
+	return may_be_executed() + mprotect(area, BYTES, RW);
+}
+
+static long read_only_and_back(void)
+{
+	return mprotect(area, BYTES, PROT_READ) + mprotect(area, BYTES, RW);
+}
+
+static long none_and_back(void)
+{
+	return mprotect(area, BYTES, PROT_NONE) + mprotect(area, BYTES, RW);
+}
+
+static long map_anew(void)
+{
+	return mmap(area, BYTES, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		    -1, 0) != area;
+}
+
+static long unmap_and_map_anew(void)
+{
+	return munmap(area, BYTES) + map_anew();
 }
 
 static long lock_it(void)
@@ -185,6 +206,8 @@ static void shared(void)
 		meanwhile("shared: dontneed", dont_need);
 		meanwhile("shared: rwx", may_be_executed);
 	}
+	fresh(MAP_PRIVATE, fd);
+	meanwhile("private: dontneed", dont_need);
 	must(!close(fd));
 }
 
@@ -195,6 +218,11 @@ static void protections(void)
 	meanwhile("rwx again", may_be_executed);
 	must(!mprotect(area, BYTES, RW));
 	meanwhile("rwx and back", there_and_back);
+	meanwhile("r and back", read_only_and_back);
+	meanwhile("none and back", none_and_back);
+	meanwhile("mapped anew", map_anew);
+	memset(area, 1, BYTES);
+	meanwhile("unmapped, mapped anew", unmap_and_map_anew);
 }
 
 /* n pages that are no neighbours: a mapping of the host each. */
