@@ -269,6 +269,38 @@ bool announced_within(const struct fw_mm *mm, const struct fw_space *space,
 	return fw_announced_next(mm, space, start, &from, &to) && from < end;
 }
 
+static bool actor_pins(const struct fw_actor *actor, fw_vpn start, fw_vpn end)
+{
+	unsigned n = __atomic_load_n(&actor->n_announced, __ATOMIC_ACQUIRE);
+	unsigned k;
+
+	for (k = 0; k < n && k < FW_MAX_ANNOUNCE; k++) {
+		const struct fw_range *r = &actor->announced[k];
+
+		if (r->pinned && r->len > 0 && vpn_of(r->start) < end &&
+		    vpn_of(r->start + r->len - 1) >= start)
+			return true;
+	}
+	return false;
+}
+
+bool pinned_within(const struct fw_mm *mm, const struct fw_actor *actor,
+		   const struct fw_space *space, fw_vpn start, fw_vpn end)
+{
+	uint32_t top = __atomic_load_n(&mm->actor_top, __ATOMIC_ACQUIRE);
+	uint32_t i;
+
+	for (i = 0; i < top; i++) {
+		const struct fw_actor *a =
+			__atomic_load_n(&mm->actor[i], __ATOMIC_ACQUIRE);
+
+		if (a && a != actor && a->space == space &&
+		    actor_pins(a, start, end))
+			return true;
+	}
+	return false;
+}
+
 /* Not an access that would be refused, nor one to a guard page. */
 static bool page_wanted(struct fw_space *space, fw_vpn vpn, uint32_t access)
 {

@@ -444,6 +444,9 @@ bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only);
 /* Whether any page of [start, end) is. Space lock. */
 bool announced_within(const struct fw_mm *mm, const struct fw_space *space,
 		      fw_vpn start, fw_vpn end);
+/* Whether another actor has pinned any. Space lock. */
+bool pinned_within(const struct fw_mm *mm, const struct fw_actor *actor,
+		   const struct fw_space *space, fw_vpn start, fw_vpn end);
 /* The regions of [at, end) have changed: announced pages that are gone, and
  * that can be had again, are there again. Without locks. */
 void announced_refill(struct fw_mm *mm, struct fw_actor *actor,

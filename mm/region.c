@@ -33,6 +33,19 @@ bool range_valid(const struct fw_space *space, fw_addr start, uint64_t len,
 	       ret->start >= space->low && ret->end <= space->user_top;
 }
 
+void range_lock(struct fw_mm *mm, struct fw_actor *actor,
+		struct fw_space *space, struct vrange r)
+{
+	uint32_t nobody = 0;
+
+	fw_space_lock(space, actor);
+	while (pinned_within(mm, actor, space, r.start, r.end)) {
+		fw_space_unlock(space);
+		fwp_wait(&nobody, 0, 0);
+		fw_space_lock(space, actor);
+	}
+}
+
 /* Drops up to 64 PTEs of one table. A page takes up to some 60 entries of the
  * journal: checkpoint in time. */
 static void drop_batch(struct fw_mm *mm, struct fw_space *space, fw_pte *pte,
@@ -144,7 +157,7 @@ enum fw_status fw_unmap(struct fw_mm *mm, struct fw_actor *actor,
 	/* Only cutting a region in two needs a frame; who gives memory back is
 	 * not refused for the lack of one. */
 	meta_room(mm, actor, space);
-	fw_space_lock(space, actor);
+	range_lock(mm, actor, space, r);
 	status = unmap_locked(mm, actor, space, r);
 	fw_space_unlock(space);
 	section_sweep(mm, actor);
@@ -227,7 +240,7 @@ enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
 		return FW_E_NOMEM;
 	if (!meta_room(mm, actor, space))
 		return FW_E_NOMEM;
-	fw_space_lock(space, actor);
+	range_lock(mm, actor, space, r);
 	v = vad_above(space, r.start);
 	if (v && v->start < r.end)
 		status = rq->replace ? unmap_locked(mm, actor, space, r) :
@@ -337,7 +350,7 @@ enum fw_status fw_discard(struct fw_mm *mm, struct fw_actor *actor,
 
 	if (!range_valid(space, start, len, &r))
 		return FW_E_INVAL;
-	fw_space_lock(space, actor);
+	range_lock(mm, actor, space, r);
 	for (at = r.start; at < r.end;) {
 		struct fw_vad *v = vad_above(space, at);
 		fw_vpn stop;

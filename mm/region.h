@@ -18,6 +18,10 @@ bool range_valid(const struct fw_space *space, fw_addr start, uint64_t len,
 		 struct vrange *ret);
 /* Not below where a process's regions may lie. */
 bool range_mappable(const struct fw_space *space, struct vrange r);
+/* Takes the space lock, at a moment at which no page of the range is pinned:
+ * nobody pins one before it is released. */
+void range_lock(struct fw_mm *mm, struct fw_actor *actor,
+		struct fw_space *space, struct vrange r);
 /* Wants the mm lock; checkpoints. */
 bool range_isolate(struct fw_mm *mm, struct fw_space *space, struct vrange r);
 

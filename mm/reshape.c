@@ -162,7 +162,10 @@ enum fw_status fw_protect(struct fw_mm *mm, struct fw_actor *actor,
 		return FW_E_INVAL;
 	if (!meta_room(mm, actor, space))
 		return FW_E_NOMEM;
-	fw_space_lock(space, actor);
+	if (prot == 0)
+		range_lock(mm, actor, space, r);
+	else
+		fw_space_lock(space, actor);
 	status = protect_locked(mm, actor, space, r, prot);
 	refill = announced_within(mm, space, r.start, r.end);
 	fw_space_unlock(space);
@@ -246,7 +249,10 @@ static enum fw_status range_change(struct fw_mm *mm, struct fw_actor *actor,
 		return FW_E_INVAL;
 	if (!meta_room(mm, actor, space))
 		return FW_E_NOMEM;
-	fw_space_lock(space, actor);
+	if (c->set & FW_VADF_GUARD)
+		range_lock(mm, actor, space, r);
+	else
+		fw_space_lock(space, actor);
 	status = change_locked(mm, actor, space, r, c);
 	fw_space_unlock(space);
 	return status;

@@ -16,6 +16,7 @@ void buf_init(struct buffers *b, struct kthread *t)
 	b->n = 0;
 	b->pages = 0;
 	b->bad = false;
+	b->pinned = false;
 }
 
 static uint64_t page_down(uint64_t addr)
@@ -180,6 +181,8 @@ static bool announce(struct buffers *b)
 	unsigned ok;
 	uint64_t bytes;
 
+	for (unsigned i = 0; i < b->n; i++)
+		b->r[i].pinned = b->pinned;
 	while (b->n) {
 		ok = 0;
 		bytes = 0;

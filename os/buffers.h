@@ -25,6 +25,7 @@ struct buffers {
 	unsigned n;
 	unsigned pages;
 	bool bad; /* a buffer does not start in the user half */
+	bool pinned; /* a device may access their frames themselves */
 	struct fw_range r[BUF_RANGES]; /* whole pages */
 };
 

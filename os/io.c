@@ -17,6 +17,8 @@
 #include "os/procview.h"
 
 #define RW_MAX 0x7ffff000ul /* the host transfers no more in one call */
+#define SECTOR 512	    /* no disk has smaller ones */
+#define O_DIRECT_BIT 040000
 #define MAJOR_MEM 1	    /* /dev/zero, /dev/full, /dev/urandom */
 
 /* How a descriptor treats what is longer than one portion. */
@@ -38,6 +40,20 @@ static enum io_kind io_kind(long fd)
 		return IO_FILLS;
 	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? IO_FILLS
 							  : IO_STREAM;
+}
+
+/* Whether `len` bytes go between the disk and the buffer's own frames, and
+ * there is somebody who could make those another's meanwhile. */
+static bool is_direct(const struct kthread *t, long fd, uint64_t len)
+{
+	bool alone = t->p->n_threads == 1 &&
+		     fw_space_port(t->p->space)->users == 1;
+	struct stat st;
+
+	return !alone && len && len % SECTOR == 0 &&
+	       HC3(__NR_fcntl, fd, 3 /* F_GETFL */, 0) & O_DIRECT_BIT &&
+	       !HC2(__NR_fstat, fd, &st) &&
+	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 }
 
 /*
@@ -71,6 +87,7 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 	uint64_t len = (uint64_t)a[2], done = 0, want, room;
 	long args[6] = {a[0]}, ret;
 	enum io_kind kind = IO_FILLS;
+	bool direct = is_direct(t, a[0], len);
 	struct buffers b;
 
 	if (len > BUF_STREAM_BYTES)
@@ -88,6 +105,7 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 		if (kind == IO_STREAM && want > BUF_STREAM_BYTES)
 			want = BUF_STREAM_BYTES;
 		buf_init(&b, t);
+		b.pinned = direct;
 		room = buf_add(&b, (uint64_t)a[1] + done, want,
 			       write ? FW_ACC_READ : FW_ACC_WRITE);
 		if (kind == IO_PACKETS && write)
@@ -263,6 +281,7 @@ static long io_vector(struct kthread *t, const long a[6],
 		ret = io_vector_next(&v, &b, c->write);
 		if (ret)
 			return done ? (long)done : ret;
+		b.pinned = is_direct(t, a[0], v.bytes);
 		args[1] = (long)v.piece;
 		args[2] = (long)v.n;
 		if (c->positioned && a[3] != -1)

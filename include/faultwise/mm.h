@@ -66,7 +66,8 @@ struct fw_range {
 	fw_addr start;
 	uint64_t len; /* bytes; any alignment */
 	uint32_t access; /* FW_ACC_READ or FW_ACC_WRITE */
-	uint32_t pad;
+	uint32_t pinned; /* announced: the frames are accessed, by a device
+			  * for example, and not by way of translations */
 };
 
 /*
@@ -594,6 +595,7 @@ void fw_fault(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
  * trimmed, and are discarded where they are. Who takes their region or its
  * rights away takes them too; if they can be had again behind a change, by
  * whomever, they are loaded again before it returns.
+ * Who takes pages away that are `pinned`, waits until they are withdrawn.
  * Ranges in FW_VAD_HOST regions count too. Returns how far it got in *ret_ok
  * (whole ranges) and *ret_bytes (bytes of the first range that failed that
  * are all right), with FW_E_FAULT, FW_E_IO, FW_E_EOF or FW_E_NOMEM; what is

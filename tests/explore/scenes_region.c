@@ -134,6 +134,38 @@ static void evict(struct soft_cpu *me)
 	     "evict fails");
 }
 
+/* A device writes to the frame: whoever unmaps it waits for that. */
+static void device_writes(struct soft_cpu *me)
+{
+	struct fw_range range = {.start = PAGE_AT(0),
+				 .len = 8,
+				 .access = FW_ACC_WRITE,
+				 .pinned = true};
+	struct fw_mm *mm = w->s->mm;
+	enum fw_status status;
+	unsigned n;
+	uint64_t bytes;
+	fw_pfn pfn;
+
+	status = fw_announce(mm, me->actor, me->space, &range, 1, &n, &bytes);
+	if (status == FW_OK) {
+		pfn = fw_pte_pfn(soft_pte(me, PAGE_AT(0)));
+		point(AT_IO, NULL, true);
+		want(frame_at(mm, pfn)->state == FRAME_ACTIVE &&
+			     fw_pte_pfn(soft_pte(me, PAGE_AT(0))) == pfn,
+		     "the frame has been taken away");
+		*(uint64_t *)frame_data(mm, pfn) = 7;
+	}
+	fw_withdraw(me->actor);
+}
+
+static void protect_all(struct soft_cpu *me)
+{
+	want(fw_protect(w->s->mm, me->actor, me->space, BASE, PAGES * PAGE,
+			0) == FW_OK,
+	     "protect fails");
+}
+
 /* Who changes what a call waits with has it back there when he is done. */
 static void call_waits(struct soft_cpu *me)
 {
@@ -611,6 +643,14 @@ SCENARIO(announce_protect, "C46", .actors = 3, .setup = two_pages,
 	 .finish = all_there)
 SCENARIO(announce_map, "C46", .actors = 3, .setup = two_pages,
 	 .run = {call_waits, map_anew, trim_and_reuse}, .finish = all_zero)
+SCENARIO(pinned_unmap, "B34 C48", .actors = 3, .setup = two_pages,
+	 .run = {device_writes, unmap, trim_and_reuse})
+SCENARIO(pinned_map, "B34 C48", .actors = 2, .setup = two_pages,
+	 .run = {device_writes, map_anew})
+SCENARIO(pinned_discard, "B34 C48", .actors = 2, .setup = two_pages,
+	 .run = {device_writes, discard_first})
+SCENARIO(pinned_protect, "B34 C48", .actors = 3, .setup = two_pages,
+	 .run = {device_writes, protect_all, write_and_reuse})
 SCENARIOS(announce_fork, "C77", .actors = 2, .setup = two_pages,
 	  .run = {call_writes, fork_and_look}, .finish = seven_here)
 SCENARIOS(announce_fork_write, "C77", .actors = 2, .setup = two_pages,

@@ -6,6 +6,7 @@
  *
  *	blocked			advice, protections, mappings, a fork
  *	blocked maps N		N mappings of the host are made, then a fork
+ *	blocked direct N	a disk writes to what is unmapped, N times
  */
 #include "prog.h"
 
@@ -247,9 +248,66 @@ static void maps(void)
 	must(!munmap(all, n_maps * step));
 }
 
+/*
+ * What a disk is writing to may be unmapped; it is not other memory then. Who
+ * reads says so at once, and is somewhere in the call when that happens.
+ */
+#define DIRECT (64 * PAGE)
+static int disk = -1;
+static char *volatile target;
+
+static void *read_target(void *arg)
+{
+	char *to = target;
+
+	target = NULL;
+	must(pread(disk, to, DIRECT, 0) > 0 || errno == EFAULT);
+	return arg;
+}
+
+static void unmap_while_it_reads(unsigned round)
+{
+	char *to = map_anon(DIRECT, 0), *other = map_anon(DIRECT, 0);
+	pthread_t t;
+
+	memset(to, 1, DIRECT);
+	target = to;
+	must(!pthread_create(&t, NULL, read_target, NULL));
+	while (target)
+		;
+	for (volatile uint64_t i = mix(round) % 20000; i > 0; i--)
+		;
+	must(!munmap(to, DIRECT));
+	memset(other, 2, DIRECT);
+	must(!pthread_join(t, NULL));
+	for (size_t i = 0; i < DIRECT; i++)
+		must(other[i] == 2);
+	must(!munmap(other, DIRECT));
+}
+
+static void direct(unsigned rounds)
+{
+	char name[] = "tmp-XXXXXX", *from = map_anon(DIRECT, 0);
+	int fd = mkstemp(name);
+
+	must(fd >= 0);
+	memset(from, 3, DIRECT);
+	must(write(fd, from, DIRECT) == (ssize_t)DIRECT && !fsync(fd));
+	disk = open(name, O_RDONLY | O_DIRECT);
+	must(!unlink(name) && !close(fd));
+	/* Not every file system can. */
+	for (unsigned i = 0; disk >= 0 && i < rounds; i++)
+		unmap_while_it_reads(i);
+	printf("other memory is as it was\n");
+}
+
 int main(int argc, char **argv)
 {
 	must(!socketpair(AF_UNIX, SOCK_DGRAM, 0, ends));
+	if (argc == 3 && !strcmp(argv[1], "direct")) {
+		direct((unsigned)atoi(argv[2]));
+		return 0;
+	}
 	if (argc == 3) {
 		n_maps = (size_t)atoi(argv[2]);
 		maps();
