@@ -5,8 +5,9 @@
  * Only BUF_PAGES pages are announced at a time; what is longer goes in
  * chunks. A write goes on until the host takes less than it was given. A
  * read goes on only where Linux fills the buffer as a rule (files, disks,
- * /dev/zero); a stream's first answer is the answer. An error or a signal
- * after the first chunk ends the call with the count so far.
+ * /dev/zero); a stream's first answer is the answer. An error, or of a stream
+ * a signal, after the first chunk ends the call with the count so far. The
+ * chunks of a regular file are kept together (turns.c).
  */
 #include <asm/stat.h>
 #include <linux/stat.h>
@@ -20,6 +21,8 @@
 #define SECTOR 512	    /* no disk has smaller ones */
 #define O_DIRECT_BIT 040000
 #define MAJOR_MEM 1	    /* /dev/zero, /dev/full, /dev/urandom */
+/* So much goes in one call wherever it begins. */
+#define PORTION_BYTES ((BUF_PAGES - 1ul) << FW_PAGE_SHIFT)
 
 /* How a descriptor treats what is longer than one portion. */
 enum io_kind {
@@ -80,47 +83,73 @@ static long file_room(struct kthread *t, long fd, long pos, uint64_t len)
 					   : (long)(limit - (uint64_t)pos);
 }
 
+/* One buffer of `len` bytes; the offset, when positioned, is a[3]. */
+struct single_call {
+	struct kthread *t;
+	long nr;
+	const long *a;
+	bool write, positioned;
+	enum io_kind kind;
+	uint64_t len;
+};
+
+static long single_portions(const struct single_call *c)
+{
+	enum buf_mode mode = c->write ? BUF_AGAIN : BUF_ONCE;
+	const bool direct = is_direct(c->t, c->a[0], c->len);
+	uint64_t done = 0, want, room;
+	long args[6] = {c->a[0]}, ret;
+	struct buffers b;
+
+	do {
+		want = c->len - done;
+		if (c->kind == IO_STREAM && want > BUF_STREAM_BYTES)
+			want = BUF_STREAM_BYTES;
+		buf_init(&b, c->t);
+		b.pinned = direct;
+		room = buf_add(&b, (uint64_t)c->a[1] + done, want,
+			       c->write ? FW_ACC_READ : FW_ACC_WRITE);
+		if (c->kind == IO_PACKETS && c->write)
+			room = want; /* too long: the host says so */
+		args[1] = c->a[1] + (long)done;
+		args[2] = (long)room;
+		if (c->positioned)
+			args[3] = c->a[3] + (long)done;
+		ret = buf_call(&b, c->nr, args, mode);
+		if (ret < 0)
+			return done ? (long)done : ret;
+		done += (uint64_t)ret;
+		if (c->kind == IO_FILLS)
+			mode = BUF_NOW;
+	} while ((uint64_t)ret == room && done < c->len &&
+		 (c->write || c->kind == IO_FILLS));
+	return (long)done;
+}
+
 /* One buffer: its length is a[2], the offset (when positioned) a[3]. */
 static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 		      bool positioned)
 {
-	uint64_t len = (uint64_t)a[2], done = 0, want, room;
-	long args[6] = {a[0]}, ret;
-	enum io_kind kind = IO_FILLS;
-	bool direct = is_direct(t, a[0], len);
-	struct buffers b;
+	struct single_call c = {t, nr, a, write, positioned, IO_FILLS,
+				(uint64_t)a[2]};
+	struct fw_lock *turn = NULL;
+	long ret;
 
-	if (len > BUF_STREAM_BYTES)
-		kind = io_kind(a[0]);
-	if (len > RW_MAX)
-		len = RW_MAX;
-	if (write) {
-		ret = file_room(t, a[0], positioned ? a[3] : -1, len);
-		if (ret < 0)
-			return ret;
-		len = (uint64_t)ret;
+	if (c.len > RW_MAX)
+		c.len = RW_MAX;
+	if (c.len > BUF_STREAM_BYTES)
+		c.kind = io_kind(a[0]);
+	if (write || !positioned)
+		turn = turn_begin(t, a[0], c.kind == IO_FILLS &&
+						   c.len > PORTION_BYTES);
+	ret = write ? file_room(t, a[0], positioned ? a[3] : -1, c.len)
+		    : (long)c.len;
+	if (ret >= 0) {
+		c.len = (uint64_t)ret;
+		ret = single_portions(&c);
 	}
-	do {
-		want = len - done;
-		if (kind == IO_STREAM && want > BUF_STREAM_BYTES)
-			want = BUF_STREAM_BYTES;
-		buf_init(&b, t);
-		b.pinned = direct;
-		room = buf_add(&b, (uint64_t)a[1] + done, want,
-			       write ? FW_ACC_READ : FW_ACC_WRITE);
-		if (kind == IO_PACKETS && write)
-			room = want; /* too long: the host says so */
-		args[1] = a[1] + (long)done;
-		args[2] = (long)room;
-		if (positioned)
-			args[3] = a[3] + (long)done;
-		ret = buf_call(&b, nr, args, write ? BUF_AGAIN : BUF_ONCE);
-		if (ret < 0)
-			return done ? (long)done : ret;
-		done += (uint64_t)ret;
-	} while ((uint64_t)ret == room && done < len &&
-		 (write || kind == IO_FILLS));
-	return (long)done;
+	turn_end(t, turn);
+	return ret;
 }
 
 long sys_read(struct kthread *t, struct ucontext *uc, const long a[6])
@@ -253,22 +282,60 @@ struct vector_call {
 	bool positioned; /* args[3] is the offset, unless it is -1 */
 };
 
+/*
+ * The portions of a vector. When there are several of a file, *ret_turn is
+ * taken before the first one is transferred; the caller ends it.
+ */
+static long vector_portions(struct kthread *t, const long a[6],
+			    const struct vector_call *c, struct io_vector *v,
+			    struct fw_lock **ret_turn)
+{
+	bool placed = c->positioned && a[3] != -1, fills = false;
+	enum buf_mode mode = c->write ? BUF_AGAIN : BUF_ONCE;
+	long args[6], ret;
+	uint64_t done = 0;
+	struct buffers b;
+
+	memcpy(args, a, sizeof(args));
+	do {
+		buf_init(&b, t);
+		ret = io_vector_next(v, &b, c->write);
+		if (ret)
+			return done ? (long)done : ret;
+		b.pinned = is_direct(t, a[0], v->bytes);
+		if (!done && v->index < v->count)
+			fills = io_kind(a[0]) == IO_FILLS;
+		if (!*ret_turn && !done && (c->write || !placed))
+			*ret_turn = turn_begin(t, a[0], fills);
+		args[1] = (long)v->piece;
+		args[2] = (long)v->n;
+		if (placed)
+			args[3] = a[3] + (long)done;
+		ret = buf_call(&b, c->nr, args, mode);
+		if (ret < 0)
+			return done ? (long)done : ret;
+		done += (uint64_t)ret;
+		if (fills)
+			mode = BUF_NOW;
+	} while ((uint64_t)ret == v->bytes && v->index < v->count &&
+		 (c->write || fills));
+	return (long)done;
+}
+
 static long io_vector(struct kthread *t, const long a[6],
 		      const struct vector_call *c)
 {
-	long args[6], ret;
-	uint64_t done = 0;
+	struct fw_lock *turn = NULL;
 	struct io_vector v;
-	struct buffers b;
+	long ret;
 
 	ret = view_vector(t, a,
 			  c->positioned && a[3] != -1 ? a[3] : VIEW_HERE,
 			  c->write);
 	if (ret != VIEW_NOT)
 		return ret;
-	memcpy(args, a, sizeof(args));
 	if ((uint64_t)a[2] > IO_VECTOR_MAX) /* the host says what is wrong */
-		return host_call_guest(&t->pending, c->nr, args);
+		return host_call_guest(&t->pending, c->nr, a);
 	io_vector_init(&v, (uint64_t)a[1], (uint64_t)a[2]);
 	if (c->write) {
 		ret = file_room(t, a[0], c->positioned ? a[3] : -1, v.most);
@@ -276,24 +343,9 @@ static long io_vector(struct kthread *t, const long a[6],
 			return ret;
 		v.most = (uint64_t)ret;
 	}
-	do {
-		buf_init(&b, t);
-		ret = io_vector_next(&v, &b, c->write);
-		if (ret)
-			return done ? (long)done : ret;
-		b.pinned = is_direct(t, a[0], v.bytes);
-		args[1] = (long)v.piece;
-		args[2] = (long)v.n;
-		if (c->positioned && a[3] != -1)
-			args[3] = a[3] + (long)done;
-		ret = buf_call(&b, c->nr, args,
-			       c->write ? BUF_AGAIN : BUF_ONCE);
-		if (ret < 0)
-			return done ? (long)done : ret;
-		done += (uint64_t)ret;
-	} while ((uint64_t)ret == v.bytes && v.index < v.count &&
-		 (c->write || io_kind(a[0]) == IO_FILLS));
-	return (long)done;
+	ret = vector_portions(t, a, c, &v, &turn);
+	turn_end(t, turn);
+	return ret;
 }
 
 long sys_readv(struct kthread *t, struct ucontext *uc, const long a[6])

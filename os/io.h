@@ -29,6 +29,14 @@ void io_vector_init(struct io_vector *v, uint64_t addr, uint64_t count);
  * the last one when index == count afterwards. -EFAULT or -EINVAL. */
 long io_vector_next(struct io_vector *v, struct buffers *b, bool write);
 
+/*
+ * turns.c: until turn_end no other guest's transfer gets between the calls of
+ * one that needs `several`. Without, only if somebody is at it: NULL otherwise,
+ * and for what is no regular file.
+ */
+struct fw_lock *turn_begin(struct kthread *t, long fd, bool several);
+void turn_end(struct kthread *t, struct fw_lock *turn); /* NULL: nothing */
+
 /* socket.c: true for a socket whose data have no boundaries. */
 bool socket_is_stream(long fd);
 

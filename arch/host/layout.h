@@ -94,6 +94,8 @@ enum fw_run_state {
 	FW_RUN_ENDING, /* no new processes; all guests are being ended */
 };
 
+#define FW_TURNS 32
+
 /* What a process has used, as far as it is ours to say (os/rusage.c). */
 struct fw_usage {
 	uint64_t minor, major; /* faults */
@@ -163,6 +165,10 @@ struct fw_run {
 	 * answer (os/procview.c); 0 ends them. Atomic. */
 	uint64_t view_dev[4];
 	uint64_t view_mem;	/* 1: one of them can be written: mem */
+	/* Whose turn it is with which files (os/turns.c): locks, and a bit for
+	 * each that is held for several calls (atomic). */
+	uint64_t turns;
+	struct fw_lock turn[FW_TURNS];
 	/* Resource limits of whoever started the run, by RLIMIT_ number. */
 	uint64_t limit_cur[16], limit_max[16];
 	struct fw_proc *procs;	/* list; guarded by procs_lock */

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * files - what several processes find in one file: records that they append,
+ * bytes that they read and write by one offset; and what a file, by its
+ * limits, its seals and its kind, does not let be done. Prints what is the
+ * same natively.
+ */
+#include "prog.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+
+#define RECORD MIB
+#define RECORDS 10 /* of each writer */
+#define PIECES 512
+
+static void show(const char *what, long value)
+{
+	printf("%s: %ld\n", what, value);
+}
+
+/* ---- records ------------------------------------------------------------- */
+
+typedef ssize_t put_fn(int fd, char *record);
+
+static ssize_t put_plain(int fd, char *record)
+{
+	return write(fd, record, RECORD);
+}
+
+/* Pieces from both ends: they do not make one range. */
+static ssize_t put_pieces(int fd, char *record)
+{
+	struct iovec v[PIECES];
+	size_t n = RECORD / PIECES;
+
+	for (size_t i = 0; i < PIECES; i++)
+		v[i] = (struct iovec){
+			record + (i % 2 ? PIECES - i : i) * n, n};
+	return writev(fd, v, PIECES);
+}
+
+static ssize_t put_append(int fd, char *record)
+{
+	struct iovec v = {record, RECORD};
+
+	return pwritev2(fd, &v, 1, 0, RWF_APPEND);
+}
+
+/* How many records of the file are not one writer's. */
+static long torn(const char *path)
+{
+	char *record = map_anon(RECORD, 0);
+	int fd = open(path, O_RDONLY);
+	long n = 0, bad = 0;
+
+	must(fd >= 0);
+	for (; read(fd, record, RECORD) == (ssize_t)RECORD; n++)
+		bad += memcmp(record, record + 1, RECORD - 1) != 0;
+	must(n == 2l * RECORDS);
+	must(!close(fd) && !munmap(record, RECORD));
+	return bad;
+}
+
+/* Two processes begin together. */
+static void meet(int *ready)
+{
+	__atomic_add_fetch(ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(ready, __ATOMIC_SEQ_CST) < 2)
+		sched_yield();
+}
+
+/* Two processes put records into one file, by descriptors of their own or by
+ * one that they share. */
+static void writers(const char *what, int flags, bool shared, put_fn *put)
+{
+	const char *path = "files-records";
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | flags, 0600);
+	int *ready = map_anon(PAGE, 1);
+	pid_t pid[2];
+
+	must(fd >= 0);
+	for (int k = 0; k < 2; k++) {
+		char *record;
+
+		pid[k] = fork();
+		if (pid[k])
+			continue;
+		if (!shared)
+			must((fd = open(path, O_RDWR | flags)) >= 0);
+		record = map_anon(RECORD, 0);
+		memset(record, 'a' + k, RECORD);
+		meet(ready);
+		for (int i = 0; i < RECORDS; i++)
+			must(put(fd, record) == (ssize_t)RECORD);
+		_exit(0);
+	}
+	must(!wait_for(pid[0]) && !wait_for(pid[1]));
+	show(what, torn(path));
+	must(!close(fd) && !unlink(path) && !munmap(ready, PAGE));
+}
+
+/* Two processes read by one offset: each read gives bytes that follow each
+ * other, and both together give all of them. */
+static void readers(void)
+{
+	uint32_t *at = map_anon(RECORD, 0), n = RECORD / 4;
+	int fd = temp_file(), status[2], *ready = map_anon(PAGE, 1);
+	pid_t pid[2];
+
+	for (uint32_t i = 0; i < 2 * RECORDS; i++) {
+		for (uint32_t k = 0; k < n; k++)
+			at[k] = i * n + k;
+		must(write(fd, at, RECORD) == (ssize_t)RECORD);
+	}
+	must(!lseek(fd, 0, SEEK_SET));
+	for (int p = 0; p < 2; p++) {
+		int got = 0;
+
+		pid[p] = fork();
+		if (pid[p])
+			continue;
+		meet(ready);
+		for (; read(fd, at, RECORD) == (ssize_t)RECORD; got++)
+			for (uint32_t k = 1; k < n; k++)
+				if (at[k] != at[0] + k)
+					_exit(100);
+		_exit(got);
+	}
+	status[0] = wait_for(pid[0]);
+	status[1] = wait_for(pid[1]);
+	show("records read by one offset", status[0] + status[1]);
+	must(!close(fd) && !munmap(at, RECORD) && !munmap(ready, PAGE));
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+/* No signal ends a transfer to or from a file. */
+static void interrupted(void)
+{
+	struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+	struct sigaction act = {.sa_handler = nothing};
+	char *big = map_anon(4 * RECORD, 0);
+	int fd = temp_file(), cut = 0;
+
+	must(!sigaction(SIGALRM, &act, NULL));
+	must(!setitimer(ITIMER_REAL, &often, NULL));
+	for (int i = 0; i < 10; i++) {
+		cut += pwrite(fd, big, 4 * RECORD, 0) != 4 * (ssize_t)RECORD;
+		cut += pread(fd, big, 4 * RECORD, 0) != 4 * (ssize_t)RECORD;
+	}
+	must(!setitimer(ITIMER_REAL, &never, NULL));
+	show("cut short by signals", cut);
+	must(!close(fd) && !munmap(big, 4 * RECORD));
+}
+
+static void records(void)
+{
+	writers("torn, appended", O_APPEND, false, put_plain);
+	writers("torn, appended in pieces", O_APPEND, false, put_pieces);
+	writers("torn, by RWF_APPEND", 0, false, put_append);
+	writers("torn, by one offset", 0, true, put_plain);
+	writers("torn, by one offset in pieces", 0, true, put_pieces);
+	readers();
+	interrupted();
+}
+
+int main(void)
+{
+	records();
+	return 0;
+}
