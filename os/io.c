@@ -59,28 +59,31 @@ static bool is_direct(const struct kthread *t, long fd, uint64_t len)
 	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 }
 
-/*
- * As many of `len` bytes as RLIMIT_FSIZE lets a file take at `pos` (-1: where
- * the descriptor stands); -EFBIG, and SIGXFSZ, for none.
- */
-static long file_room(struct kthread *t, long fd, long pos, uint64_t len)
+uint64_t io_room(struct kthread *t, long fd, long pos, uint64_t len)
 {
 	uint64_t limit = t->p->proc->limit_cur[1 /* RLIMIT_FSIZE */];
 	struct stat st;
 
 	if (limit == ~0ull || !len || HC2(__NR_fstat, fd, &st) ||
 	    !S_ISREG(st.st_mode))
-		return (long)len;
+		return len;
 	if (pos == -1 && HC3(__NR_fcntl, fd, 3 /* F_GETFL */, 0) & 02000)
 		pos = st.st_size; /* O_APPEND */
 	else if (pos == -1)
 		pos = HC3(__NR_lseek, fd, 0, 1 /* SEEK_CUR */);
 	if (pos < 0)
-		return (long)len;
+		return len;
 	if ((uint64_t)pos >= limit)
-		return limit_file_end(t, (uint64_t)pos + 1);
-	return len < limit - (uint64_t)pos ? (long)len
-					   : (long)(limit - (uint64_t)pos);
+		return 0;
+	return len < limit - (uint64_t)pos ? len : limit - (uint64_t)pos;
+}
+
+/* The same; -EFBIG, and SIGXFSZ, for none. */
+static long file_room(struct kthread *t, long fd, long pos, uint64_t len)
+{
+	uint64_t room = io_room(t, fd, pos, len);
+
+	return room || !len ? (long)room : limit_file_end(t, ~0ull);
 }
 
 /* One buffer of `len` bytes; the offset, when positioned, is a[3]. */

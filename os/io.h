@@ -29,6 +29,10 @@ void io_vector_init(struct io_vector *v, uint64_t addr, uint64_t count);
  * the last one when index == count afterwards. -EFAULT or -EINVAL. */
 long io_vector_next(struct io_vector *v, struct buffers *b, bool write);
 
+/* As many of `len` bytes as RLIMIT_FSIZE lets a file take at `pos` (-1: where
+ * the descriptor stands). */
+uint64_t io_room(struct kthread *t, long fd, long pos, uint64_t len);
+
 /*
  * turns.c: until turn_end no other guest's transfer gets between the calls of
  * one that needs `several`. Without, only if somebody is at it: NULL otherwise,

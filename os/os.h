@@ -40,6 +40,9 @@ os_call_fn sys_readv, sys_writev, sys_preadv, sys_pwritev;
 os_call_fn sys_preadv2, sys_pwritev2, sys_getrandom;
 os_call_fn sys_ftruncate, sys_truncate, sys_fallocate;
 
+/* move.c */
+os_call_fn sys_sendfile, sys_splice, sys_copy_file_range;
+
 /* socket.c */
 os_call_fn sys_sendto, sys_sendmsg, sys_recvmsg, sys_sendmmsg, sys_recvmmsg;
 os_call_fn sys_recvfrom, sys_setsockopt;

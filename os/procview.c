@@ -508,8 +508,6 @@ bool view_moves(struct kthread *t, long nr, const long a[6])
 	struct view v;
 
 	return view_any(t) &&
-	       (nr == __NR_sendfile || nr == __NR_splice ||
-		nr == __NR_copy_file_range) &&
 	       view_find(t, from, &v);
 }
 

@@ -119,8 +119,6 @@ static long call_native(struct kthread *t, const struct os_call *call, long nr,
 	char path[4096];
 	long args[6], ret = 0;
 
-	if (view_moves(t, nr, a))
-		return -EINVAL; /* as of files that cannot be spliced */
 	memcpy(args, a, sizeof(args));
 	buf_init(&b, t);
 	for (unsigned i = 0; i < 6 && !ret; i++)

@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -22,6 +24,23 @@ static void show(const char *what, long value)
 {
 	printf("%s: %ld\n", what, value);
 }
+
+/* Prints what a call gave: its value, or the error. */
+static void show_result(const char *what, long value, int error)
+{
+	if (value == -1)
+		printf("%s: error %d\n", what, error);
+	else
+		printf("%s: %ld\n", what, value);
+}
+#define SHOW(call)                                                             \
+	do {                                                                   \
+		long value_;                                                   \
+		errno = 0;                                                     \
+		value_ = (long)(call);                                         \
+		show_result(#call, value_, errno);                             \
+		fflush(stdout);                                                \
+	} while (0)
 
 /* ---- records ------------------------------------------------------------- */
 
@@ -172,8 +191,100 @@ static void records(void)
 	interrupted();
 }
 
+/* ---- RLIMIT_FSIZE -------------------------------------------------------- */
+
+#define LIMIT 8192
+
+static volatile int signals;
+
+static void too_long(int sig)
+{
+	(void)sig;
+	signals++;
+}
+
+#define LIMITED(call)                                                          \
+	do {                                                                   \
+		signals = 0;                                                   \
+		SHOW(call);                                                    \
+		show("signals", signals);                                      \
+	} while (0)
+
+static void empty(int fd)
+{
+	must(!ftruncate(fd, 0) && !lseek(fd, 0, SEEK_SET));
+}
+
+/* A file of 40000 bytes into one that may have 8192. */
+static void limited_files(int in, int out)
+{
+	off_t at = 0;
+	loff_t from = 0, to = 0;
+
+	LIMITED(sendfile(out, in, &at, LIMIT));
+	empty(out);
+	at = 0;
+	LIMITED(sendfile(out, in, &at, 20000));
+	show("offset", at);
+	LIMITED(sendfile(out, in, &at, 20000));
+	LIMITED(sendfile(out, -1, &at, 20000));
+	at = 40000;
+	LIMITED(sendfile(out, in, &at, 20000));
+	empty(out);
+	LIMITED(copy_file_range(in, &from, out, &to, 20000, 0));
+	printf("offsets: %ld %ld\n", (long)from, (long)to);
+	LIMITED(copy_file_range(in, &from, out, &to, 20000, 0));
+	LIMITED(copy_file_range(in, &from, out, &to, 20000, 77));
+	LIMITED(copy_file_range(in, &from, out, NULL, 100, 0));
+	empty(out);
+	LIMITED(copy_file_range(in, &from, out, NULL, 100, 0));
+	from = 39000;
+	LIMITED(copy_file_range(in, &from, out, NULL, 20000, 0));
+}
+
+static void limited_pipes(int out)
+{
+	char bytes[4 * LIMIT] = {0};
+	loff_t to = 0;
+	int p[2];
+
+	must(!pipe(p));
+	must(write(p[1], bytes, sizeof(bytes)) == sizeof(bytes));
+	empty(out);
+	LIMITED(splice(p[0], NULL, out, &to, 2 * LIMIT, 0));
+	LIMITED(splice(p[0], NULL, out, &to, LIMIT, 0));
+	to = LIMIT - 100;
+	LIMITED(splice(p[0], NULL, out, &to, 100, 0));
+	must(read(p[0], bytes, sizeof(bytes)) > LIMIT);
+	LIMITED(splice(p[0], NULL, out, &to, 100, SPLICE_F_NONBLOCK));
+	must(write(p[1], bytes, 100) == 100);
+	empty(out);
+	LIMITED(splice(p[0], NULL, out, NULL, 2 * LIMIT, 0));
+	must(!close(p[1]));
+	to = LIMIT;
+	LIMITED(splice(p[0], NULL, out, &to, 100, 0));
+	must(!close(p[0]));
+}
+
+static void limited(void)
+{
+	struct sigaction act = {.sa_handler = too_long};
+	int in = temp_file(), out = temp_file();
+	struct rlimit old, limit;
+
+	must(!ftruncate(in, 40000) && !getrlimit(RLIMIT_FSIZE, &old));
+	must(!sigaction(SIGXFSZ, &act, NULL));
+	limit = (struct rlimit){LIMIT, old.rlim_max};
+	must(!setrlimit(RLIMIT_FSIZE, &limit));
+	limited_files(in, out);
+	limited_pipes(out);
+	must(!setrlimit(RLIMIT_FSIZE, &old));
+	must(!close(in) && !close(out));
+}
+
 int main(void)
 {
 	records();
+	limited();
 	return 0;
 }
