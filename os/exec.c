@@ -9,6 +9,7 @@
 #include <linux/elf.h>
 
 #include "arch/host/kernel/trap.h"
+#include "os/busy.h"
 #include "os/image.h"
 #include "os/procview.h"
 
@@ -140,6 +141,8 @@ static long open_program(struct exec *e, long dirfd, long flags)
 	if (e->fd < 0)
 		return e->fd;
 	r = check_file(dirfd, e->path, flags, e->fd);
+	if (!r)
+		r = busy_for_running(e->fd, *e->path != 0);
 	if (r)
 		HC1(__NR_close, e->fd);
 	return r;
@@ -294,9 +297,12 @@ void exe_done(struct kthread *t)
 static long change_image(struct exec *e)
 {
 	struct kthread *t = e->t;
+	struct fw_proc_image *image = &t->p->proc->image;
+	uint64_t dev = image->exe_dev, ino = image->exe_ino;
 	long exe = run_fd(t->p->run, FW_FD_EXE), r;
 
 	leave_note(e);
+	busy_note(t->p->proc, e->fd);
 	limit_files_lift(t);
 	r = HC3(__NR_dup3, e->fd, exe, 0);
 	if (r >= 0)
@@ -306,6 +312,8 @@ static long change_image(struct exec *e)
 	limit_files_settle(t);
 	t->p->proc->state = FW_PROC_RUNS;
 	t->p->proc->old_space = NULL;
+	image->exe_dev = dev;
+	image->exe_ino = ino;
 	return r;
 }
 

@@ -13,13 +13,14 @@
 #include <linux/stat.h>
 #include <linux/uio.h>
 
-#include "os/buffers.h"
+#include "os/busy.h"
 #include "os/io.h"
 #include "os/procview.h"
 
 #define RW_MAX 0x7ffff000ul /* the host transfers no more in one call */
 #define SECTOR 512	    /* no disk has smaller ones */
 #define O_DIRECT_BIT 040000
+#define HOST_AT_FDCWD (-100)
 #define MAJOR_MEM 1	    /* /dev/zero, /dev/full, /dev/urandom */
 /* So much goes in one call wherever it begins. */
 #define PORTION_BYTES ((BUF_PAGES - 1ul) << FW_PAGE_SHIFT)
@@ -412,26 +413,36 @@ long sys_ftruncate(struct kthread *t, struct ucontext *uc, const long a[6])
 	return r ? r : HC2(__NR_ftruncate, a[0], a[1]);
 }
 
+static void begin_path(struct buffers *b, struct kthread *t, long path)
+{
+	char head[8];
+
+	buf_init(b, t);
+	buf_string(b, (uint64_t)path, head, sizeof(head));
+}
+
 long sys_truncate(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	struct stat st;
 	struct buffers b;
-	char head[8];
+	long r;
 
 	(void)uc;
-	buf_init(&b, t);
-	buf_string(&b, (uint64_t)a[0], head, sizeof(head));
+	begin_path(&b, t, a[0]);
+	r = busy_for_writing(&b, HOST_AT_FDCWD, a[0], 0);
+	if (r)
+		return r;
 	if (t->p->proc->limit_cur[1] != ~0ull) {
 		const long args[6] = {a[0], (long)&st};
-		long r = buf_call(&b, __NR_stat, args, BUF_AGAIN);
 
+		begin_path(&b, t, a[0]);
+		r = buf_call(&b, __NR_stat, args, BUF_AGAIN);
 		if (!r)
 			r = may_end(t, &st, (uint64_t)a[1]);
 		if (r)
 			return r;
-		buf_init(&b, t);
-		buf_string(&b, (uint64_t)a[0], head, sizeof(head));
 	}
+	begin_path(&b, t, a[0]);
 	return buf_call(&b, __NR_truncate, a, BUF_AGAIN);
 }
 

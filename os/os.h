@@ -59,7 +59,8 @@ os_call_fn sys_shmat, sys_shmdt, sys_shmctl;
 os_call_fn sys_process_vm_readv, sys_process_vm_writev;
 
 /* view_names.c, view_calls.c */
-os_call_fn sys_open, sys_openat, sys_openat2, sys_readlink, sys_readlinkat;
+os_call_fn sys_open, sys_creat, sys_openat, sys_openat2;
+os_call_fn sys_readlink, sys_readlinkat;
 os_call_fn sys_getdents, sys_getdents64, sys_sysinfo;
 
 /* rusage.c */

@@ -7,6 +7,7 @@
 #include <linux/auxvec.h>
 
 #include "arch/host/kernel/trap.h"
+#include "os/busy.h"
 #include "os/image.h"
 
 #define PR_SET_NAME 15
@@ -193,6 +194,7 @@ static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
 		return fd;
 	r = elf_load(t, fd, im);
 	os_exe_name(t, fd, p->proc->exec_path);
+	busy_note(p->proc, fd);
 	exe_done(t);
 	if (r)
 		return r;

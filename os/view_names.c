@@ -11,7 +11,7 @@
 #include <asm/statfs.h>
 #include <linux/magic.h>
 
-#include "os/buffers.h"
+#include "os/busy.h"
 #include "os/view.h"
 
 #define HOST_AT_FDCWD (-100)
@@ -265,6 +265,12 @@ static long do_open(struct kthread *t, long nr, const long a[6], unsigned at,
 		buf_init(&b, t);
 		args[at] = (long)to;
 	}
+	n = busy_concerns(flags)
+		    ? busy_for_writing(&b, at ? a[0] : HOST_AT_FDCWD, args[at],
+				       flags)
+		    : 0;
+	if (n)
+		return n;
 	if (how_bytes)
 		buf_add(&b, (uint64_t)a[2], how_bytes, FW_ACC_READ);
 	return view_opened(t, buf_call(&b, nr, args, BUF_AGAIN), flags);
@@ -274,6 +280,12 @@ long sys_open(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
 	return do_open(t, __NR_open, a, 0, (uint64_t)a[1], 0);
+}
+
+long sys_creat(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	(void)uc;
+	return do_open(t, __NR_creat, a, 0, 01001 /* O_WRONLY | O_TRUNC */, 0);
 }
 
 long sys_openat(struct kthread *t, struct ucontext *uc, const long a[6])

@@ -213,6 +213,7 @@ struct fw_proc_image {
 	uint64_t caught, ignored;
 	uint64_t n_auxv; /* words */
 	uint64_t auxv[48];
+	uint64_t exe_dev, exe_ino; /* not for display: os/busy.c */
 	char exe[512];
 };
 

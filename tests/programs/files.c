@@ -282,9 +282,128 @@ static void limited(void)
 	must(!close(in) && !close(out));
 }
 
-int main(void)
+/* ---- ETXTBSY ------------------------------------------------------------- */
+
+static const char copy[] = "files-copy", script[] = "files-script";
+
+static void copy_self(void)
 {
+	int in = open("/proc/self/exe", O_RDONLY);
+	int out = open(copy, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	struct stat st;
+
+	must(in >= 0 && out >= 0 && !fstat(in, &st));
+	must(sendfile(out, in, NULL, (size_t)st.st_size) == st.st_size);
+	must(!close(in) && !close(out));
+}
+
+static void write_script(void)
+{
+	FILE *f = fopen(script, "w");
+
+	must(f && fprintf(f, "#!%s\n", realpath(copy, NULL)) > 0);
+	must(!fclose(f) && !chmod(script, 0755));
+}
+
+/* Runs it, until end_program; it says when it runs, by its first byte. */
+static pid_t begin_program(const char *path, int p[2])
+{
+	pid_t pid;
+	int q[2];
+	char c;
+
+	fflush(stdout);
+	must(!pipe(p) && !pipe(q));
+	pid = fork();
+	if (!pid) {
+		must(dup2(p[0], 0) == 0 && dup2(q[1], 1) == 1);
+		close(p[1]);
+		execl(path, path, "wait", NULL);
+		_exit(errno);
+	}
+	must(!close(p[0]) && !close(q[1]));
+	printf("%s began: %d\n", path, (int)read(q[0], &c, 1));
+	must(!close(q[0]));
+	return pid;
+}
+
+static void end_program(pid_t pid, const int p[2])
+{
+	must(!close(p[1]));
+	show("it ended", wait_for(pid));
+}
+
+static int wait_for_end(void)
+{
+	char c = 'x';
+
+	must(write(1, &c, 1) == 1 && read(0, &c, 1) == 0);
+	return 0;
+}
+
+static void show_open(const char *path, int flags)
+{
+	int fd = open(path, flags, 0755);
+
+	printf("open %s %o: %d\n", path, flags, fd < 0 ? errno : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void write_running(void)
+{
+	int p[2];
+	pid_t pid;
+
+	copy_self();
+	pid = begin_program("./files-copy", p);
+	show_open(copy, O_RDONLY);
+	show_open(copy, O_WRONLY);
+	show_open(copy, O_RDWR | O_CREAT);
+	show_open(copy, O_WRONLY | O_CREAT | O_EXCL);
+	show_open(copy, O_RDONLY | O_TRUNC);
+	show_open(copy, O_PATH);
+	SHOW(creat(copy, 0755));
+	SHOW(truncate(copy, 0));
+	SHOW(rename(copy, "files-other"));
+	show_open("files-other", O_WRONLY | O_APPEND);
+	SHOW(rename("files-other", copy));
+	end_program(pid, p);
+	show_open(copy, O_WRONLY);
+	SHOW(truncate(copy, 1 << 30));
+	copy_self();
+	write_script();
+	pid = begin_program("./files-script", p);
+	show_open(copy, O_WRONLY);
+	show_open(script, O_WRONLY);
+	end_program(pid, p);
+}
+
+static void run_written(const char *path, const char *written)
+{
+	int fd = open(written, O_WRONLY | O_APPEND), p[2];
+
+	must(fd >= 0);
+	end_program(begin_program(path, p), p);
+	must(!close(fd));
+	end_program(begin_program(path, p), p);
+}
+
+static void busy(void)
+{
+	write_running();
+	run_written("./files-copy", copy);
+	run_written("./files-script", copy);
+	run_written("./files-script", script);
+	must(!unlink(copy) && !unlink(script));
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[argc - 1], "wait"))
+		return wait_for_end();
 	records();
 	limited();
+	busy();
 	return 0;
 }
