@@ -7,6 +7,8 @@
  */
 #include <asm-generic/mman-common.h>
 #include <asm/stat.h>
+#include <asm/statfs.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 
 #include "os/regions.h"
@@ -16,6 +18,8 @@
 #define LOW_TOP (1ull << 31)
 #define FD_MODE 3
 #define HOST_F_GETFL 3
+#define HOST_O_PATH 010000000
+#define ST_NOEXEC 8 /* in f_flags */
 #define MAP_TYPE_BITS 0xful
 #define MAP_SYNC_BIT 0x80000ul
 #define DOWN_GAP (256 * FW_PAGE_SIZE) /* below what grows downwards */
@@ -138,6 +142,30 @@ static void file_key(struct kthread *t, const struct stat *st,
 		key->version = ticks_now() ^ (uint64_t)t->tid << 40;
 }
 
+/*
+ * What may be done with a view of the file is taken from b->max_prot, now and
+ * later; what may not be done now is refused.
+ */
+static long file_rights(long fd, unsigned prot, bool shared, struct backing *b)
+{
+	long flags = HC2(__NR_fcntl, fd, HOST_F_GETFL), seals = 0;
+	struct statfs fs;
+
+	if (flags & HOST_O_PATH)
+		return -EBADF;
+	if (shared && (flags & FD_MODE) != 2)
+		b->max_prot &= ~FW_PROT_W;
+	if ((flags & FD_MODE) == 1 || (shared && prot & ~b->max_prot))
+		return -EACCES;
+	if (shared && b->max_prot & FW_PROT_W)
+		seals = HC2(__NR_fcntl, fd, F_GET_SEALS);
+	if (seals > 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		b->max_prot &= ~FW_PROT_W; /* if asked for: the host's EPERM */
+	if (!HC2(__NR_fstatfs, fd, &fs) && fs.f_flags & ST_NOEXEC)
+		b->max_prot &= ~FW_PROT_X;
+	return prot & FW_PROT_X & ~b->max_prot ? -EPERM : 0;
+}
+
 static long file_window(struct kthread *t, long fd, uint64_t off, uint64_t len,
 			unsigned prot, bool shared)
 {
@@ -157,6 +185,8 @@ static long back_by_file(struct kthread *t, long fd, uint64_t off, uint64_t len,
 	struct stat st;
 	long w, r = HC2(__NR_fstat, fd, &st);
 
+	if (!r)
+		r = file_rights(fd, prot, shared, b);
 	if (r)
 		return r;
 	if ((st.st_mode & 0170000) == 0020000 && st.st_rdev == 0x105)
@@ -176,8 +206,6 @@ static long back_by_file(struct kthread *t, long fd, uint64_t off, uint64_t len,
 	b->cookie = (uint64_t)w - off;
 	if (shared) {
 		b->kind = FW_VAD_HOST;
-		if ((HC2(__NR_fcntl, fd, HOST_F_GETFL) & FD_MODE) != 2)
-			b->max_prot = FW_PROT_R | FW_PROT_X;
 		return 0;
 	}
 	b->kind = FW_VAD_PRIVATE_VIEW;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -398,6 +399,88 @@ static void busy(void)
 	must(!unlink(copy) && !unlink(script));
 }
 
+/* ---- rights of views ----------------------------------------------------- */
+
+#define R PROT_READ
+#define RW (PROT_READ | PROT_WRITE)
+#define RX (PROT_READ | PROT_EXEC)
+
+/* 0, or the error, of a mapping and of changing its protection later. */
+static void view(const char *what, int fd, int flags, int first, int later)
+{
+	void *p = mmap(NULL, PAGE, first, flags, fd, 0);
+	int error = p == MAP_FAILED ? errno : 0;
+
+	printf("%s: map %d", what, error);
+	if (!error)
+		printf(" protect %d",
+		       mprotect(p, PAGE, later) ? errno : 0);
+	printf("\n");
+	if (!error)
+		must(!munmap(p, PAGE));
+}
+
+static void sealed(void)
+{
+	int fd = memfd_create("files", MFD_ALLOW_SEALING);
+
+	must(fd >= 0 && !ftruncate(fd, PAGE));
+	view("memfd", fd, MAP_SHARED, R, RW);
+	SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	view("sealed for later", fd, MAP_SHARED, R, RW);
+	SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	view("sealed", fd, MAP_SHARED, R, RW);
+	view("sealed, written", fd, MAP_SHARED, RW, R);
+	view("sealed, executed", fd, MAP_SHARED, R, RX);
+	view("sealed, private", fd, MAP_PRIVATE, R, RW);
+	must(!close(fd));
+}
+
+static void zeros(void)
+{
+	static const int flags[] = {O_RDONLY, O_WRONLY, O_RDWR};
+
+	for (int i = 0; i < 3; i++) {
+		int fd = open("/dev/zero", flags[i]);
+
+		must(fd >= 0);
+		printf("zeros, opened %d\n", i);
+		view("shared", fd, MAP_SHARED, R, RW);
+		view("shared, written", fd, MAP_SHARED, RW, R);
+		view("private", fd, MAP_PRIVATE, RW, R);
+		must(!close(fd));
+	}
+}
+
+/* On a file system that is mounted so; only root can do that. */
+static void not_executable(void)
+{
+	const char *folder = "files-folder";
+	pid_t pid;
+	int fd;
+
+	must(!mkdir(folder, 0700));
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWNS) ||
+		    mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("files", folder, "tmpfs", MS_NOEXEC, NULL))
+			_exit(0);
+		fd = open("files-folder/file", O_RDWR | O_CREAT, 0700);
+		must(fd >= 0 && !ftruncate(fd, PAGE));
+		view("noexec, private", fd, MAP_PRIVATE, RX, R);
+		view("noexec, shared", fd, MAP_SHARED, RX, R);
+		view("noexec, private later", fd, MAP_PRIVATE, R, RX);
+		view("noexec, shared later", fd, MAP_SHARED, R, RX);
+		must(!close(fd));
+		SHOW(execl("files-folder/file", "file", NULL));
+		fflush(stdout);
+		_exit(0);
+	}
+	must(!wait_for(pid) && !rmdir(folder));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[argc - 1], "wait"))
@@ -405,5 +488,8 @@ int main(int argc, char **argv)
 	records();
 	limited();
 	busy();
+	sealed();
+	zeros();
+	not_executable();
 	return 0;
 }
