@@ -55,6 +55,7 @@ static const struct {
 	{"meminfo", VIEW_MEMINFO},
 	{"swaps", VIEW_SWAPS},
 	{"vmstat", VIEW_VMSTAT},
+	{"shm", VIEW_SEGMENTS}, /* in sysvipc */
 };
 
 static enum view_kind kind_of(const char *name, bool process)
@@ -147,6 +148,13 @@ static bool classify_process(struct kthread *t, struct view *v)
 	       view_guest(t, v, t->p->pid);
 }
 
+static bool is_in(const struct view *v, const char *folder)
+{
+	const char *up = component(v->path, v->name - 1);
+
+	return up && !k_strncmp(up, folder, k_strlen(folder));
+}
+
 bool view_classify(struct kthread *t, struct view *v)
 {
 	const char *end = v->path + k_strlen(v->path);
@@ -166,6 +174,8 @@ bool view_classify(struct kthread *t, struct view *v)
 		v->kind = VIEW_DIR_PROC;
 	else
 		v->kind = kind_of(v->name, false);
+	if (v->kind == VIEW_SEGMENTS && !is_in(v, "sysvipc/"))
+		v->kind = VIEW_NONE;
 	return v->kind != VIEW_NONE;
 }
 
@@ -301,6 +311,7 @@ static view_make_fn *const makers[] = {
 	[VIEW_ENVIRON] = view_environ,	 [VIEW_CHILDREN] = view_children,
 	[VIEW_MEMINFO] = view_meminfo,	 [VIEW_SWAPS] = view_swaps,
 	[VIEW_VMSTAT] = view_vmstat,	 [VIEW_CGROUP] = view_cgroup,
+	[VIEW_SEGMENTS] = view_segments,
 };
 
 static bool is_text(const struct view *v)

@@ -10,13 +10,15 @@
  *
  * Only its count of attachments is not the guests': each window and each run
  * of pages shown counts there. What a guest asks for is put right: less what
- * the host maps in guests, more the attachments that their regions are.
+ * the host maps in guests, more the attachments that their regions are. The
+ * same goes for the list in /proc.
  */
 #include <asm/shmbuf.h>
 #include <linux/shm.h>
 
 #include "os/buffers.h"
 #include "os/regions.h"
+#include "os/view.h"
 
 #define READ_BYTES 1024
 #define OTHERS_TRIES 20 /* milliseconds */
@@ -185,31 +187,98 @@ static void settle(struct kthread *t)
 	}
 }
 
-/* ---- shmctl ------------------------------------------------------------- */
-
-/* The host's answer, with attachments as guests know them. What it maps beside
- * that in guests is of others, or of one that is about to be gone: that is
- * looked at again for a while. */
-static long segment_status(struct kthread *t, const long a[6])
+/* The host's answer to a command, with attachments as guests know them. What
+ * it maps beside that in guests is of others, or of one that is about to be
+ * gone: that is looked at again for a while. */
+static long segment_look(struct kthread *t, long which, long command,
+			 struct shmid64_ds *ds)
 {
 	uint64_t mapped, others;
-	struct shmid64_ds ds;
 	uint32_t id;
 	long r;
 
-	settle(t);
 	for (unsigned tries = 0;; tries++) {
-		r = HC3(__NR_shmctl, a[0], a[1], &ds);
+		r = HC3(__NR_shmctl, which, command, ds);
 		if (r < 0)
 			return r;
-		id = (int)a[1] == IPC_STAT ? (uint32_t)a[0] : (uint32_t)r;
+		id = (int)command == IPC_STAT ? (uint32_t)which : (uint32_t)r;
 		mapped = mapped_in_guests(t, id);
-		others = ds.shm_nattch > mapped ? ds.shm_nattch - mapped : 0;
+		others = ds->shm_nattch > mapped ? ds->shm_nattch - mapped : 0;
 		if (!others || tries == OTHERS_TRIES)
 			break;
 		nap();
 	}
-	ds.shm_nattch = others + regions_of(t, id);
+	ds->shm_nattch = others + regions_of(t, id);
+	return r;
+}
+
+/* ---- /proc/sysvipc/shm -------------------------------------------------- */
+
+#define LIST_BYTES (1ul << 20)
+#define ATTACHED 6 /* the column of attachments, counted from 0 */
+
+/* Where a line's column ends. */
+static const char *column_end(const char *s, const char *end, unsigned column)
+{
+	for (unsigned i = 0; i <= column; i++) {
+		while (s < end && *s == ' ')
+			s++;
+		while (s < end && *s != ' ')
+			s++;
+	}
+	return s;
+}
+
+static void put_segment(struct kthread *t, struct text *o, const char *line,
+			const char *end)
+{
+	const char *before = column_end(line, end, ATTACHED - 1);
+	const char *after = column_end(line, end, ATTACHED);
+	const char *s = column_end(line, end, 0);
+	struct shmid64_ds ds;
+
+	while (s < end && *s == ' ')
+		s++;
+	if (s < end && *s >= '0' && *s <= '9' &&
+	    segment_look(t, (long)take_dec(&s), IPC_STAT, &ds) >= 0) {
+		text_bytes(o, line, (uint64_t)(before - line));
+		text_put(o, "  ");
+		text_dec(o, ds.shm_nattch, 5);
+		line = after;
+	}
+	text_bytes(o, line, (uint64_t)(end - line));
+	text_char(o, '\n');
+}
+
+long view_segments(struct kthread *t, const struct view *v, long fd,
+		   struct text *o)
+{
+	long at = private_map(t, LIST_BYTES), n;
+	const char *s = (const char *)at, *line, *end;
+
+	(void)v;
+	if (K_IS_ERR(at))
+		return -ENOMEM;
+	settle(t);
+	n = host_text(fd, (char *)at, LIST_BYTES);
+	while (n > 0 &&
+	       (line = take_line(&s, (const char *)at + n, &end)) != NULL)
+		put_segment(t, o, line, end);
+	window_close((uint64_t)at, LIST_BYTES);
+	return n < 0 ? n : 0;
+}
+
+/* ---- shmctl ------------------------------------------------------------- */
+
+static long segment_status(struct kthread *t, const long a[6])
+{
+	struct shmid64_ds ds;
+	long r;
+
+	settle(t);
+	r = segment_look(t, a[0], a[1], &ds);
+	if (r < 0)
+		return r;
 	return user_write(t, (uint64_t)a[2], &ds, sizeof(ds)) ? -EFAULT : r;
 }
 

@@ -32,6 +32,7 @@ enum view_kind {
 	VIEW_SWAPS,
 	VIEW_VMSTAT,
 	VIEW_CGROUP,
+	VIEW_SEGMENTS,
 	/* Folders. */
 	VIEW_DIR_PROC,
 	VIEW_DIR_FD,
@@ -100,6 +101,7 @@ typedef long view_make_fn(struct kthread *t, const struct view *v, long fd,
 view_make_fn view_maps, view_smaps, view_rollup, view_numa; /* view_maps.c */
 view_make_fn view_status, view_stat, view_statm, view_limits;
 view_make_fn view_auxv, view_cmdline, view_environ, view_children;
+view_make_fn view_segments; /* shm.c */
 view_make_fn view_meminfo, view_swaps, view_vmstat, view_cgroup;
 
 /* Sums over the pages of a region, and over all regions. */

@@ -87,6 +87,49 @@ static void count_child(void)
 	show("own memory", u.ru_maxrss > 0);
 }
 
+/* What the list of segments, which ipcs(1) shows, says of one. */
+static long listed(int id)
+{
+	FILE *f = fopen("/proc/sysvipc/shm", "r");
+	char line[512];
+	long found = -1, n;
+	int seg;
+
+	must(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*d %d %*o %*u %*u %*u %ld", &seg, &n) == 2 &&
+		    seg == id)
+			found = n;
+	must(!fclose(f));
+	return found;
+}
+
+/* As often as it is attached. */
+static void list_segment(void)
+{
+	int id = shmget(IPC_PRIVATE, 3 * PAGE, IPC_CREAT | 0600);
+	char *p, *q;
+	pid_t pid;
+
+	show("listed", listed(id));
+	p = shmat(id, NULL, 0);
+	must(p != (void *)-1);
+	memset(p, 1, 3 * PAGE);
+	show("listed, attached", listed(id));
+	q = shmat(id, NULL, SHM_RDONLY);
+	must(q != (void *)-1 && q[PAGE] == 1);
+	show("listed, attached twice", listed(id));
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit((int)listed(id));
+	show("listed, with a child", wait_for(pid));
+	must(!shmdt(p) && !shmdt(q));
+	show("listed, detached", listed(id));
+	must(!shmctl(id, IPC_RMID, NULL));
+	show("listed, removed", listed(id));
+}
+
 /* Two processes write in turn to a segment that is gone from the list. */
 static void share_segment(void)
 {
@@ -139,6 +182,7 @@ int main(int argc, char **argv)
 	exec_limited(argv[0]);
 	count_child();
 	share_segment();
+	list_segment();
 	lock_pages();
 	return 0;
 }
