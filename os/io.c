@@ -17,13 +17,10 @@
 #include "os/io.h"
 #include "os/procview.h"
 
-#define RW_MAX 0x7ffff000ul /* the host transfers no more in one call */
-#define SECTOR 512	    /* no disk has smaller ones */
+#define SECTOR 512 /* no disk has smaller ones */
 #define O_DIRECT_BIT 040000
 #define HOST_AT_FDCWD (-100)
 #define MAJOR_MEM 1	    /* /dev/zero, /dev/full, /dev/urandom */
-/* So much goes in one call wherever it begins. */
-#define PORTION_BYTES ((BUF_PAGES - 1ul) << FW_PAGE_SHIFT)
 
 /* How a descriptor treats what is longer than one portion. */
 enum io_kind {
@@ -113,8 +110,6 @@ static long single_portions(const struct single_call *c)
 		b.pinned = direct;
 		room = buf_add(&b, (uint64_t)c->a[1] + done, want,
 			       c->write ? FW_ACC_READ : FW_ACC_WRITE);
-		if (c->kind == IO_PACKETS && c->write)
-			room = want; /* too long: the host says so */
 		args[1] = c->a[1] + (long)done;
 		args[2] = (long)room;
 		if (c->positioned)
@@ -137,15 +132,20 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 	struct single_call c = {t, nr, a, write, positioned, IO_FILLS,
 				(uint64_t)a[2]};
 	struct fw_lock *turn = NULL;
+	struct buffers b;
 	long ret;
 
-	if (c.len > RW_MAX)
-		c.len = RW_MAX;
+	if (c.len > IO_MOST)
+		c.len = IO_MOST;
 	if (c.len > BUF_STREAM_BYTES)
 		c.kind = io_kind(a[0]);
+	if (c.kind == IO_PACKETS && c.len > IO_PORTION) {
+		buf_init(&b, t);
+		return packet_single(&b, nr, a, write);
+	}
 	if (write || !positioned)
 		turn = turn_begin(t, a[0], c.kind == IO_FILLS &&
-						   c.len > PORTION_BYTES);
+						   c.len > IO_PORTION);
 	ret = write ? file_room(t, a[0], positioned ? a[3] : -1, c.len)
 		    : (long)c.len;
 	if (ret >= 0) {
@@ -277,7 +277,7 @@ void io_vector_init(struct io_vector *v, uint64_t addr, uint64_t count)
 	v->index = 0;
 	v->offset = 0;
 	v->total = 0;
-	v->most = RW_MAX;
+	v->most = IO_MOST;
 }
 
 struct vector_call {
@@ -294,8 +294,9 @@ static long vector_portions(struct kthread *t, const long a[6],
 			    const struct vector_call *c, struct io_vector *v,
 			    struct fw_lock **ret_turn)
 {
-	bool placed = c->positioned && a[3] != -1, fills = false;
+	bool placed = c->positioned && a[3] != -1;
 	enum buf_mode mode = c->write ? BUF_AGAIN : BUF_ONCE;
+	enum io_kind kind = IO_STREAM;
 	long args[6], ret;
 	uint64_t done = 0;
 	struct buffers b;
@@ -308,9 +309,11 @@ static long vector_portions(struct kthread *t, const long a[6],
 			return done ? (long)done : ret;
 		b.pinned = is_direct(t, a[0], v->bytes);
 		if (!done && v->index < v->count)
-			fills = io_kind(a[0]) == IO_FILLS;
+			kind = io_kind(a[0]);
+		if (kind == IO_PACKETS)
+			return packet_vector(t, c->nr, a, c->write);
 		if (!*ret_turn && !done && (c->write || !placed))
-			*ret_turn = turn_begin(t, a[0], fills);
+			*ret_turn = turn_begin(t, a[0], kind == IO_FILLS);
 		args[1] = (long)v->piece;
 		args[2] = (long)v->n;
 		if (placed)
@@ -319,10 +322,10 @@ static long vector_portions(struct kthread *t, const long a[6],
 		if (ret < 0)
 			return done ? (long)done : ret;
 		done += (uint64_t)ret;
-		if (fills)
+		if (kind == IO_FILLS)
 			mode = BUF_NOW;
 	} while ((uint64_t)ret == v->bytes && v->index < v->count &&
-		 (c->write || fills));
+		 (c->write || kind == IO_FILLS));
 	return (long)done;
 }
 

@@ -24,6 +24,10 @@ struct io_vector {
 	struct iovec piece[IO_PIECES];
 };
 
+#define IO_MOST 0x7ffff000ul /* the host transfers no more in one call */
+/* So much can be announced as one buffer wherever it begins. */
+#define IO_PORTION ((BUF_PAGES - 1ul) << FW_PAGE_SHIFT)
+
 void io_vector_init(struct io_vector *v, uint64_t addr, uint64_t count);
 /* Takes the next portion into piece[0..n) and adds its buffers to b. It is
  * the last one when index == count afterwards. -EFAULT or -EINVAL. */
@@ -40,6 +44,23 @@ uint64_t io_room(struct kthread *t, long fd, long pos, uint64_t len);
  */
 struct fw_lock *turn_begin(struct kthread *t, long fd, bool several);
 void turn_end(struct kthread *t, struct fw_lock *turn); /* NULL: nothing */
+
+/* A message that goes through memory of our own (packet.c). */
+struct packet {
+	uint64_t vector, count; /* the guest's pieces: an array ... */
+	struct iovec single;	/* ... or, unless NULL, this one */
+	struct iovec own;	/* what the host is given */
+	uint64_t mapped;
+};
+
+/* Between these the host sends p->own, or receives into it; packet_end is
+ * told the result and gives the guest's. */
+long packet_begin(struct kthread *t, struct packet *p, bool send);
+long packet_end(struct kthread *t, struct packet *p, bool send, long ret);
+/* The call nr, with a vector or a buffer in a[1] and a[2]; b has its other
+ * buffers. */
+long packet_vector(struct kthread *t, long nr, const long a[6], bool send);
+long packet_single(struct buffers *b, long nr, const long a[6], bool send);
 
 /* socket.c: true for a socket whose data have no boundaries. */
 bool socket_is_stream(long fd);

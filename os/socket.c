@@ -4,8 +4,8 @@
  *
  * A msghdr and its iovec are copied; the host sees the copies, with pointers
  * to the guest's data. What the host writes back into the msghdr is copied
- * to the guest's. A datagram is never split: it cannot be longer than what
- * can be announced. A stream's message may end early, as it may natively.
+ * to the guest's. A datagram is never split: see packet.c. A stream's message
+ * may end early, as it may natively.
  */
 #include <linux/filter.h>
 #include <linux/net.h>
@@ -52,6 +52,16 @@ bool socket_is_stream(long fd)
 
 /* ---- one buffer --------------------------------------------------------- */
 
+static long send_packet(struct kthread *t, const long a[6])
+{
+	struct buffers b;
+
+	buf_init(&b, t);
+	if ((int)a[5] > 0)
+		buf_add(&b, (uint64_t)a[4], (uint32_t)a[5], FW_ACC_READ);
+	return packet_single(&b, __NR_sendto, a, true);
+}
+
 long sys_sendto(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint64_t len = (uint64_t)a[2], done = 0, room;
@@ -70,6 +80,8 @@ long sys_sendto(struct kthread *t, struct ucontext *uc, const long a[6])
 			       FW_ACC_READ);
 		if (room < len && !done)
 			more = socket_is_stream(a[0]);
+		if (room < len && !done && !more)
+			return send_packet(t, a);
 		args[1] = a[1] + (long)done;
 		args[2] = more ? (long)room : (long)(len - done);
 		ret = buf_call(&b, __NR_sendto, args, BUF_AGAIN);
@@ -104,6 +116,8 @@ long sys_recvfrom(struct kthread *t, struct ucontext *uc, const long a[6])
 		buf_init(&b, t);
 		if (a[4])
 			add_name(&b, (uint64_t)a[4], (uint64_t)a[5]);
+		if (!stream && len > IO_PORTION)
+			return packet_single(&b, __NR_recvfrom, a, false);
 		want = len - done;
 		if (stream && want > BUF_STREAM_BYTES)
 			want = BUF_STREAM_BYTES;
@@ -132,6 +146,7 @@ static long message(struct kthread *t, long nr, long fd, uint64_t addr,
 	uint32_t access = send ? FW_ACC_READ : FW_ACC_WRITE;
 	long args[6] = {fd, 0, flags}, ret;
 	struct k_msghdr hdr, copy;
+	struct packet p = {.mapped = 0};
 	struct io_vector v;
 	struct buffers b;
 
@@ -149,12 +164,21 @@ static long message(struct kthread *t, long nr, long fd, uint64_t addr,
 	ret = io_vector_next(&v, &b, send);
 	if (ret)
 		return ret;
-	if (send && v.index < v.count && !socket_is_stream(fd))
-		return -EMSGSIZE;
 	copy.iov = (uint64_t)v.piece;
 	copy.iovlen = v.n;
+	if (v.index < v.count && !socket_is_stream(fd)) {
+		p.vector = hdr.iov;
+		p.count = hdr.iovlen;
+		ret = packet_begin(t, &p, send);
+		if (ret)
+			return ret;
+		copy.iov = (uint64_t)&p.own;
+		copy.iovlen = 1;
+	}
 	args[1] = (long)&copy;
 	ret = buf_call(&b, nr, args, send ? BUF_AGAIN : BUF_ONCE);
+	if (p.mapped)
+		ret = packet_end(t, &p, send, ret);
 	if (ret < 0 || send)
 		return ret;
 	hdr.namelen = copy.namelen;

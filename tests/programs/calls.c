@@ -218,6 +218,49 @@ static void messages(void)
 	show(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, BAD, 4));
 }
 
+/* Datagrams of many pieces, and long ones, are one message each. */
+static void packets(void)
+{
+	struct iovec v[PIECES], bad[PIECES];
+	struct msghdr m = {.msg_iov = v, .msg_iovlen = PIECES};
+	int s[2], size = 8 * (int)MIB;
+
+	must(!socketpair(AF_UNIX, SOCK_DGRAM, 0, s));
+	for (int i = 0; i < PIECES; i++) {
+		v[i] = bad[i] = (struct iovec){other + i * PAGE, 100};
+		memset(v[i].iov_base, i, 100);
+	}
+	show(writev(s[0], v, PIECES));
+	show(recv(s[1], other + PIECES * PAGE, MIB, 0));
+	must(other[PIECES * PAGE + 99] == 0);
+	must(other[PIECES * PAGE + 69999] == (char)(PIECES - 1));
+	show(recv(s[1], other, MIB, MSG_DONTWAIT));
+	show(sendmsg(s[0], &m, 0));
+	memset(other, 0, PIECES * PAGE);
+	show(readv(s[1], v, PIECES));
+	show(other[300 * PAGE + 99]);
+	show(writev(s[0], v, PIECES));
+	memset(other, 0, PIECES * PAGE);
+	show(recvmsg(s[1], &m, 0));
+	show(other[699 * PAGE + 99]);
+	bad[600].iov_base = BAD;
+	show(writev(s[0], bad, PIECES));
+	bad[600].iov_len = (size_t)-1;
+	show(writev(s[0], bad, PIECES));
+	show(writev(s[0], v, 300));
+	show(recv(s[1], other, 10, MSG_TRUNC));
+	if (!setsockopt(s[0], SOL_SOCKET, SO_SNDBUFFORCE, &size,
+			sizeof(size))) { /* root's */
+		show(send(s[0], big, 400000, 0));
+		show(recv(s[1], other, BIG, MSG_DONTWAIT));
+		show(write(s[0], big, 400000));
+		show(read(s[1], other, 390000));
+		printf("same: %d\n", !memcmp(big, other, 390000));
+	}
+	close(s[0]);
+	close(s[1]);
+}
+
 static void waiting(void)
 {
 	static const struct timespec brief = {0, 1000};
@@ -375,6 +418,7 @@ int main(void)
 	vectors();
 	streams();
 	messages();
+	packets();
 	waiting();
 	descriptors();
 	ipc();
