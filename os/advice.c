@@ -207,6 +207,8 @@ long sys_madvise(struct kthread *t, struct ucontext *uc, const long a[6])
 	int advice = (int)a[2];
 
 	(void)uc;
+	if (about_vdso(t, a))
+		return HC3(__NR_madvise, a[0], a[1], a[2]);
 	if (!advice_known(advice) || start & FW_PAGE_MASK || (a[1] && !len) ||
 	    start + len < start)
 		return -EINVAL;
@@ -235,6 +237,16 @@ static void resident(struct kthread *t, const struct fw_vad *v, uint64_t at,
 	fw_resident(t->p->mm, t->actor, t->p->space, at, n, t->scratch);
 }
 
+static long vdso_mincore(struct kthread *t, const long a[6])
+{
+	long r = HC3(__NR_mincore, a[0], a[1], t->scratch);
+
+	return !r && user_write(t, (uint64_t)a[2], t->scratch,
+				page_up((uint64_t)a[1]) >> FW_PAGE_SHIFT)
+		       ? -EFAULT
+		       : r;
+}
+
 long sys_mincore(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint64_t at = (uint64_t)a[0], end = at + page_up((uint64_t)a[1]);
@@ -242,6 +254,8 @@ long sys_mincore(struct kthread *t, struct ucontext *uc, const long a[6])
 	struct fw_vad v;
 
 	(void)uc;
+	if (about_vdso(t, a))
+		return vdso_mincore(t, a);
 	if (at & FW_PAGE_MASK)
 		return -EINVAL;
 	if (!range_ok(at, (uint64_t)a[1]))
@@ -283,6 +297,8 @@ long sys_msync(struct kthread *t, struct ucontext *uc, const long a[6])
 	long flags = (int)a[2], hole = 0, r = 0;
 
 	(void)uc;
+	if (about_vdso(t, a))
+		return HC3(__NR_msync, a[0], a[1], a[2]);
 	if (flags & ~(HOST_MS_ASYNC | HOST_MS_INVALIDATE | HOST_MS_SYNC) ||
 	    p.start & FW_PAGE_MASK ||
 	    (flags & HOST_MS_ASYNC && flags & HOST_MS_SYNC))

@@ -134,12 +134,16 @@ static long lock_range(struct kthread *t, const long a[6], uint32_t set)
 long sys_mlock(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
+	if (about_vdso(t, a))
+		return HC3(__NR_mlock, a[0], a[1], a[2]);
 	return lock_range(t, a, FW_VADF_LOCKED);
 }
 
 long sys_mlock2(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
+	if (about_vdso(t, a))
+		return HC3(__NR_mlock2, a[0], a[1], a[2]);
 	if (a[2] & ~MLOCK_ONFAULT_BIT)
 		return -EINVAL;
 	return lock_range(t, a, a[2] ? OS_LOCKED_BITS : FW_VADF_LOCKED);
@@ -151,6 +155,8 @@ long sys_munlock(struct kthread *t, struct ucontext *uc, const long a[6])
 	uint64_t len = page_up((uint64_t)a[0] - start + (uint64_t)a[1]);
 
 	(void)uc;
+	if (about_vdso(t, a))
+		return HC3(__NR_munlock, a[0], a[1], a[2]);
 	if (start + len < start)
 		return -EINVAL;
 	return len ? mark(t, start, start + len, 0) : 0;

@@ -599,6 +599,8 @@ long sys_mprotect(struct kthread *t, struct ucontext *uc, const long a[6])
 	long r = 0;
 
 	(void)uc;
+	if (about_vdso(t, a))
+		return HC3(__NR_mprotect, a[0], a[1], a[2]);
 	if (start & FW_PAGE_MASK || (prot & grows) == grows)
 		return -EINVAL;
 	if (!a[1])

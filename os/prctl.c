@@ -71,6 +71,10 @@ long sys_prctl(struct kthread *t, struct ucontext *uc, const long a[6])
 		return -EINVAL;
 	case PR_SET_MM:
 		return -EPERM;
+	case PR_SET_TSC: /* the kernel half reads it, too */
+		if ((int)a[1] != PR_TSC_ENABLE)
+			return -EINVAL;
+		break;
 	case PR_SET_DUMPABLE:
 	case PR_GET_DUMPABLE:
 	case PR_SET_PDEATHSIG:
@@ -96,6 +100,8 @@ long sys_prctl(struct kthread *t, struct ucontext *uc, const long a[6])
 	case PR_SET_SPECULATION_CTRL:
 	case PR_SET_IO_FLUSHER:
 	case PR_GET_IO_FLUSHER:
+	case PR_TASK_PERF_EVENTS_DISABLE:
+	case PR_TASK_PERF_EVENTS_ENABLE:
 		break;
 	default:
 		return -EINVAL;

@@ -98,6 +98,16 @@ void join_views(struct kthread *t, uint64_t start, uint64_t len);
 /* 0, or what mmap, brk and mremap give when `more` bytes are to be locked. */
 long lock_allows(struct kthread *t, uint64_t more);
 
+/* advice.c: the vdso is no region; the host has it mapped where the guest sees
+ * it, and answers memory calls about it: address and length are a[0], a[1]. */
+static inline bool about_vdso(const struct kthread *t, const long a[6])
+{
+	uint64_t start = (uint64_t)a[0], len = (uint64_t)a[1];
+
+	return t->p->vdso && start >= t->p->vdso && start < t->p->vdso_end &&
+	       len <= t->p->vdso_end - start;
+}
+
 /* limits.c */
 uint64_t limit_now(struct kthread *t, unsigned which);
 bool capable(unsigned capability);

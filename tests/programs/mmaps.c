@@ -7,6 +7,8 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
@@ -299,6 +301,26 @@ static void residency(void)
 	SAY(mlock(at(8), PAGE));
 }
 
+/* What the host maps for everybody is there like anything else. */
+static void vdso(void)
+{
+	char *p = (char *)(uintptr_t)getauxval(AT_SYSINFO_EHDR);
+	unsigned char v[1];
+
+	must(p);
+	SAY(mincore(p, PAGE, v));
+	SAY(mincore(p, PAGE, (unsigned char *)16));
+	SAY(msync(p, PAGE, MS_ASYNC));
+	SAY(mprotect(p, PAGE, PROT_READ | PROT_EXEC));
+	SAY(madvise(p, PAGE, MADV_NORMAL));
+	SAY(madvise(p, PAGE, 12345));
+	SAY(mlock(p, PAGE));
+	SAY(munlock(p, PAGE));
+	SAY(prctl(PR_SET_TSC, PR_TSC_ENABLE));
+	SAY(prctl(PR_SET_TSC, 12345));
+	SAY(prctl(PR_TASK_PERF_EVENTS_DISABLE));
+}
+
 /* Where accesses are said to be at random a touch brings in no neighbour;
  * the advice goes with the pages, and can be taken back. */
 static void random_access(void)
@@ -348,6 +370,7 @@ int main(void)
 	many_pieces();
 	side_by_side(fd);
 	residency();
+	vdso();
 	show("end");
 	return 0;
 }
