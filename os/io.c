@@ -7,7 +7,7 @@
  * read goes on only where Linux fills the buffer as a rule (files, disks,
  * /dev/zero); a stream's first answer is the answer. An error, or of a stream
  * a signal, after the first chunk ends the call with the count so far. The
- * chunks of a regular file are kept together (turns.c).
+ * chunks of a regular file are kept together (turns.c, packet.c).
  */
 #include <asm/stat.h>
 #include <linux/stat.h>
@@ -125,6 +125,22 @@ static long single_portions(const struct single_call *c)
 	return (long)done;
 }
 
+/* All of it, when it is somebody's turn. */
+static long single_turn(struct single_call *c, bool several)
+{
+	struct kthread *t = c->t;
+	long ret = c->write ? file_room(t, c->a[0],
+					c->positioned ? c->a[3] : -1, c->len)
+			    : (long)c->len;
+
+	if (ret < 0)
+		return ret;
+	c->len = (uint64_t)ret;
+	ret = several && c->write ? record_single(t, c->nr, c->a, c->len)
+				  : PACKET_NOT;
+	return ret == PACKET_NOT ? single_portions(c) : ret;
+}
+
 /* One buffer: its length is a[2], the offset (when positioned) a[3]. */
 static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 		      bool positioned)
@@ -133,6 +149,7 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 				(uint64_t)a[2]};
 	struct fw_lock *turn = NULL;
 	struct buffers b;
+	bool several;
 	long ret;
 
 	if (c.len > IO_MOST)
@@ -143,15 +160,10 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 		buf_init(&b, t);
 		return packet_single(&b, nr, a, write);
 	}
+	several = c.kind == IO_FILLS && c.len > IO_PORTION;
 	if (write || !positioned)
-		turn = turn_begin(t, a[0], c.kind == IO_FILLS &&
-						   c.len > IO_PORTION);
-	ret = write ? file_room(t, a[0], positioned ? a[3] : -1, c.len)
-		    : (long)c.len;
-	if (ret >= 0) {
-		c.len = (uint64_t)ret;
-		ret = single_portions(&c);
-	}
+		turn = turn_begin(t, a[0], several);
+	ret = single_turn(&c, several);
 	turn_end(t, turn);
 	return ret;
 }
@@ -314,6 +326,12 @@ static long vector_portions(struct kthread *t, const long a[6],
 			return packet_vector(t, c->nr, a, c->write);
 		if (!*ret_turn && !done && (c->write || !placed))
 			*ret_turn = turn_begin(t, a[0], kind == IO_FILLS);
+		ret = c->write && kind == IO_FILLS && !done &&
+				      v->most == IO_MOST
+			      ? record_vector(t, c->nr, a)
+			      : PACKET_NOT;
+		if (ret != PACKET_NOT)
+			return ret;
 		args[1] = (long)v->piece;
 		args[2] = (long)v->n;
 		if (placed)

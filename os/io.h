@@ -62,6 +62,12 @@ long packet_end(struct kthread *t, struct packet *p, bool send, long ret);
 long packet_vector(struct kthread *t, long nr, const long a[6], bool send);
 long packet_single(struct buffers *b, long nr, const long a[6], bool send);
 
+/* A write to a file that may have to be appended in one piece, of `len` bytes
+ * or of a vector; PACKET_NOT: it need not, or cannot. */
+#define PACKET_NOT (-0x5000000000000000l) /* no result of Linux's */
+long record_single(struct kthread *t, long nr, const long a[6], uint64_t len);
+long record_vector(struct kthread *t, long nr, const long a[6]);
+
 /* socket.c: true for a socket whose data have no boundaries. */
 bool socket_is_stream(long fd);
 

@@ -124,6 +124,57 @@ static void writers(const char *what, int flags, bool shared, put_fn *put)
 	must(!close(fd) && !unlink(path) && !munmap(ready, PAGE));
 }
 
+/* Bytes at the file's beginning and on that are the same. */
+static size_t same_bytes(const char *at, size_t len)
+{
+	size_t n = 1;
+
+	while (n < len && at[n] == at[0])
+		n++;
+	return n;
+}
+
+static void append(const char *path, int byte, size_t size, int n, int *ready)
+{
+	char *record = map_anon(size, 0);
+	int fd = open(path, O_WRONLY | O_APPEND);
+
+	must(fd >= 0);
+	memset(record, byte, size);
+	meet(ready);
+	while (n--)
+		must(write(fd, record, size) == (ssize_t)size);
+	_exit(0);
+}
+
+/* Short records do not get into long ones. */
+static void short_and_long(void)
+{
+	const char *path = "files-records";
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int *ready = map_anon(PAGE, 1);
+	size_t len, n;
+	long bad = 0;
+	pid_t pid[2];
+	char *p;
+
+	for (int k = 0; k < 2; k++)
+		if (!(pid[k] = fork()))
+			append(path, 'a' + k, k ? RECORD : 100,
+			       k ? 4 * RECORDS : 20000, ready);
+	must(!wait_for(pid[0]) && !wait_for(pid[1]));
+	len = (size_t)lseek(fd, 0, SEEK_END);
+	p = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	must(p != MAP_FAILED);
+	for (size_t at = 0; at < len; at += n) {
+		n = same_bytes(p + at, len - at);
+		bad += n % (p[at] == 'a' ? 100 : RECORD) != 0;
+	}
+	show("torn by short ones", bad);
+	must(!munmap(p, len) && !munmap(ready, PAGE));
+	must(!close(fd) && !unlink(path));
+}
+
 /* Two processes read by one offset: each read gives bytes that follow each
  * other, and both together give all of them. */
 static void readers(void)
@@ -188,6 +239,7 @@ static void records(void)
 	writers("torn, by RWF_APPEND", 0, false, put_append);
 	writers("torn, by one offset", 0, true, put_plain);
 	writers("torn, by one offset in pieces", 0, true, put_pieces);
+	short_and_long();
 	readers();
 	interrupted();
 }
