@@ -79,6 +79,8 @@ static long begin(struct kthread *t, struct packet *p, bool send,
 		r = -EMSGSIZE;
 	if (r)
 		return r;
+	if (p->own.iov_len > most)
+		p->own.iov_len = most; /* none is so long */
 	at = private_map(t, p->own.iov_len + 1);
 	if (K_IS_ERR(at))
 		return -ENOBUFS;
