@@ -69,6 +69,15 @@ static long copy_pieces(struct kthread *t, const struct packet *p, uint64_t len,
 	return r;
 }
 
+static long fill(struct kthread *t, const struct packet *p)
+{
+	/* Pages had at once cost less than by faults. */
+	HC3(__NR_madvise, p->own.iov_base,
+	    (p->mapped + FW_PAGE_MASK) & ~FW_PAGE_MASK,
+	    23 /* MADV_POPULATE_WRITE */);
+	return copy_pieces(t, p, p->own.iov_len, false);
+}
+
 static long begin(struct kthread *t, struct packet *p, bool send,
 		  uint64_t most)
 {
@@ -87,7 +96,7 @@ static long begin(struct kthread *t, struct packet *p, bool send,
 	p->own.iov_base = (void *)at;
 	p->mapped = p->own.iov_len + 1;
 	if (send)
-		r = copy_pieces(t, p, p->own.iov_len, false);
+		r = fill(t, p);
 	if (r)
 		window_close((uint64_t)at, p->mapped);
 	return r;
