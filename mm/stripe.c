@@ -95,7 +95,7 @@ static void stripe_take(struct fw_space *space, struct fw_stripe *s,
 	unsigned k;
 
 	lock_order_take(actor, (unsigned)(s - space->stripe));
-	if (!fwp_lock(&s->lock, actor_id(actor)) || space->n_stripes == 1)
+	if (!fwp_lock(&s->lock, actor_id(actor)))
 		return;
 	mm_lock(space->mm, actor);
 	for (k = 0; k < FW_STRIPE_BLOCKS; k++)

@@ -60,6 +60,54 @@ TEST(death_in_unmap, "C48")
 	die_everywhere(&(struct scenario){NULL, unmap, 0, 6, NULL});
 }
 
+/* Regions that do not merge, and one of them. */
+#define N_REGIONS 12
+#define REGION_AT(i) (FREE_AT + (uint64_t)(i) * 4 * PAGE)
+
+static void map_regions(struct world *w)
+{
+	for (unsigned i = 0; i < N_REGIONS; i++)
+		WANT(soft_map(w->victim, REGION_AT(i), 2, RW));
+}
+
+/* The tree is balanced anew at one or the other. */
+static void come_and_go(struct world *w)
+{
+	for (unsigned i = N_REGIONS; i < N_REGIONS + 6; i++)
+		WANT(soft_map(w->victim, REGION_AT(i), 2, RW));
+	for (unsigned i = N_REGIONS; i < N_REGIONS + 6; i++)
+		WANT(fw_unmap(AT(w), REGION_AT(i), 2 * PAGE));
+}
+
+static void find_regions(struct world *w)
+{
+	struct fw_space *space = w->mate->space;
+
+	fw_space_lock(space, w->mate->actor);
+	for (unsigned i = 0; i < N_REGIONS; i++) {
+		const struct fw_vad *v =
+			fw_vad_at_or_above(space, REGION_AT(i));
+
+		ok(v && v->start == REGION_AT(i) >> FW_PAGE_SHIFT,
+		   "region %u is found", i);
+	}
+	fw_space_unlock(space);
+	WANT(fw_unmap(w->r.s->mm, w->mate->actor, space, REGION_AT(5),
+		      2 * PAGE));
+	ok(fw_vad_at_or_above(space, REGION_AT(5))->start ==
+	   REGION_AT(6) >> FW_PAGE_SHIFT, "one is unmapped");
+}
+
+/* Who gets the space lock of a dead one finds its regions in order, whether
+ * he takes the mm lock or not. */
+TEST(death_in_a_tree_that_others_read, "C48")
+{
+	mate_acts = find_regions;
+	die_everywhere(&(struct scenario){map_regions, come_and_go, 0, 0,
+					  NULL});
+	mate_acts = NULL;
+}
+
 static void protect(struct world *w)
 {
 	WANT(fw_protect(AT(w), BASE + PAGE, 4 * PAGE, FW_PROT_R));

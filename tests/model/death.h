@@ -29,6 +29,7 @@
 struct world {
 	struct rig r;
 	struct soft_cpu *victim, *relative, *stranger;
+	struct soft_cpu *mate; /* another thread of the victim's, or NULL */
 	struct fw_section *section, *file;
 	struct fw_section *extra; /* one more, or NULL */
 	uint64_t cookie;
@@ -44,6 +45,9 @@ struct scenario {
 	/* Once the dead one is reaped; or NULL. */
 	void (*after)(struct world *w);
 };
+
+/* What the mate does before anybody else takes a lock; NULL: there is none. */
+extern void (*mate_acts)(struct world *w);
 
 /* The file that all have a private view of. */
 extern uint8_t file_data[N_FILE * 4096];

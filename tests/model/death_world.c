@@ -9,6 +9,7 @@
 static jmp_buf out;
 static unsigned long steps_left;
 uint8_t file_data[N_FILE * 4096];
+void (*mate_acts)(struct world *w);
 
 static void step(void *arg)
 {
@@ -50,6 +51,7 @@ static void build(struct world *w, const struct scenario *sc)
 	put_pages(w->stranger, SHARED_AT, N_SHARED, 3000);
 	must(soft_fork(w->victim, &w->relative) == FW_OK, "a relative");
 	put_pages(w->victim, BASE, N_PRIVATE / 2, 1000);
+	w->mate = mate_acts ? soft_cpu_create(s, w->victim->space) : NULL;
 	if (sc->prepare)
 		sc->prepare(w);
 }
@@ -182,6 +184,10 @@ static struct result die_at(const struct scenario *sc, unsigned long n,
 		result.lived = true;
 	}
 	soft_actor_died(w.r.s, w.victim->actor);
+	if (mate_acts) {
+		mate_acts(&w);
+		soft_cpu_free(w.mate);
+	}
 	result.reaper_lived = reap(&w, m);
 	result.rollbacks = totals(&w.r).rollbacks;
 	if (sc->after)
