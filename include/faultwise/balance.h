@@ -56,6 +56,14 @@ void fw_balance_second(struct fw_mm *mm, struct fw_actor *actor,
 struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
 				struct fw_space *not_this);
 
+/*
+ * What a process has, in pages: those in its working set, those that are away
+ * (FW_LOOK_AWAY), and its tables. Counted, a few tables at a time under the mm
+ * lock, for whoever has to choose one to end. By the id of its space, since
+ * nothing keeps that from ending meanwhile: 0 then. No locks.
+ */
+uint64_t fw_space_weight(struct fw_mm *mm, struct fw_actor *actor, uint32_t id);
+
 /* ---- looking at it ---------------------------------------------------- */
 
 #define FW_DISTANCES 32

@@ -107,6 +107,52 @@ TEST(shared_by_fork, "")
 	rig_end(&r);
 }
 
+static uint64_t weight(const struct soft_cpu *cpu)
+{
+	return fw_space_weight(r.s->mm, r.s->keeper, cpu->space->id);
+}
+
+/* Wherever its pages are, a space weighs the same. */
+TEST(weight, "")
+{
+	const uint64_t far = 20 * FW_TABLE_ENTRIES;
+	struct soft_cpu *child = NULL;
+	uint64_t tables;
+	uint32_t id;
+
+	r = rig_start(1024, 1, 4096);
+	is_u64(weight(r.cpu), 1, "a root table");
+	is_u64(map_flags(&r, BASE, far + 16, RW,
+			 FW_VADF_RANDOM | FW_VADF_NORESERVE),
+	       FW_OK, "map");
+	is_u64(weight(r.cpu), 1, "what is mapped only weighs nothing");
+	put_pages(r.cpu, BASE, 8, 1);
+	for (uint64_t i = 0; i < 20; i++)
+		put_pages(r.cpu, BASE + i * FW_TABLE_ENTRIES * PAGE, 1, i);
+	put_pages(r.cpu, BASE + far * PAGE, 8, 100);
+	tables = r.cpu->space->table_frames;
+	ok(tables > 20, "many tables");
+	is_u64(weight(r.cpu), tables + 35, "in the working set");
+	fw_trim(r.s->mm, r.cpu->actor, r.cpu->space, 10);
+	is_u64(weight(r.cpu), tables + 35, "some of them trimmed");
+	trim_all(&r, r.cpu);
+	is_u64(weight(r.cpu), tables + 35, "modified");
+	write_all(&r);
+	flush_standby(&r);
+	is_u64(weight(r.cpu), tables + 35, "in the page file");
+	is_u64(wrong_pages(r.cpu, BASE + far * PAGE, 8, 100), 0, "read again");
+	is_u64(weight(r.cpu), tables + 35, "some of them back");
+	must(soft_fork(r.cpu, &child) == FW_OK, "fork");
+	is_u64(weight(child), child->space->table_frames + 35, "a child's");
+	is_u64(weight(r.cpu), tables + 35, "and still its parent's");
+	fw_discard(r.s->mm, r.cpu->actor, r.cpu->space, BASE, far * PAGE);
+	is_u64(weight(r.cpu), r.cpu->space->table_frames + 8, "discarded");
+	id = child->space->id;
+	soft_cpu_exit(child);
+	is_u64(fw_space_weight(r.s->mm, r.s->keeper, id), 0, "it has ended");
+	rig_end(&r);
+}
+
 TEST(of_a_file, "")
 {
 	struct fw_section *file;
