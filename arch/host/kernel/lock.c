@@ -21,35 +21,46 @@ long lockw_futex(uint32_t *word, int op, uint32_t value,
 	return HC4(__NR_futex, word, op, value, timeout);
 }
 
-/*
- * The state letter of a thread, from /proc/TID/stat: 'T' stopped, 'Z' or 'X'
- * dead, 0 when there is no such thread. Its process id in *ret_pid is not
- * told there; the caller knows the actor.
- */
-static char thread_state(uint32_t tid)
+long proc_text(uint32_t pid, const char *name, char *to, uint64_t size)
 {
-	char path[40] = "/proc/", buf[256], *p = path + 6;
+	char path[64] = "/proc/", *p = path + 6;
 	char digits[12];
 	unsigned n = 0;
 	long fd, len;
 
 	do
-		digits[n++] = (char)('0' + tid % 10);
-	while (tid /= 10);
+		digits[n++] = (char)('0' + pid % 10);
+	while (pid /= 10);
 	while (n)
 		*p++ = digits[--n];
-	memcpy(p, "/stat", 6);
+	*p++ = '/';
+	memcpy(p, name, k_strlen(name) + 1);
 	fd = HC3(__NR_open, path, 02000000 /* O_CLOEXEC */, 0);
-	if (fd < 0) /* no such thread; or no descriptor, no /proc: no word */
-		return fd == -ENOENT || fd == -ESRCH ? 0 : 'R';
-	len = HC3(__NR_read, fd, buf, sizeof(buf) - 1);
+	if (fd < 0)
+		return fd;
+	len = HC3(__NR_read, fd, to, size - 1);
 	HC1(__NR_close, fd);
+	to[len < 0 ? 0 : len] = 0;
+	return len;
+}
+
+/*
+ * The state letter of a thread, from /proc/TID/stat: 'T' stopped, 'Z' or 'X'
+ * dead, 0 when there is no such thread. Its process id is not told there; the
+ * caller knows the actor.
+ */
+static char thread_state(uint32_t tid)
+{
+	char buf[256];
+	long len = proc_text(tid, "stat", buf, sizeof(buf));
+
+	if (len < 0) /* no such thread; or no descriptor, no /proc: no word */
+		return len == -ENOENT || len == -ESRCH ? 0 : 'R';
 	for (long i = len - 1; i > 0; i--) /* "pid (comm) S ..." */
 		if (buf[i - 1] == ')' && i + 1 < len)
 			return buf[i + 1];
 	return 0;
 }
-
 
 static bool is_living(char state)
 {

@@ -97,6 +97,9 @@ long agent_start(struct kthread *t);
 void agent_leave(struct kthread *t, struct fw_space *space);
 
 /* lock.c */
+/* Reads /proc/PID/NAME, size - 1 bytes of it at most, and adds a NUL; how
+ * many, or -errno. */
+long proc_text(uint32_t pid, const char *name, char *to, uint64_t size);
 bool thread_lives(uint32_t tid); /* stopped ones do, zombies do not */
 
 /* hostmap.c */
@@ -126,7 +129,8 @@ enum fw_kind k_fault(struct kthread *t, uint64_t addr, unsigned access,
 		     struct fw_fault *ret);
 
 /* oom.c */
-/* No frame can be had: ends the largest process, or this one. */
+/* No frame can be had: ends the process that has the most memory, or this
+ * one. No locks. */
 void oom_kill(struct kthread *t);
 
 #pragma GCC visibility pop
