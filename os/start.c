@@ -30,13 +30,22 @@ static struct start {
 	struct host_stack hs;
 } start;
 
-static void fail(struct kthread *t, enum fw_fail why, long error)
+static _Noreturn void fail(struct kthread *t, enum fw_fail why, long error)
 {
 	struct fw_run *run = t->p->run;
 
 	run->failed_errno = (int32_t)-error;
 	__atomic_store_n(&run->failed, why, __ATOMIC_SEQ_CST);
 	k_exit_group(t, 125);
+}
+
+/* An image for which there is no memory. The first one ends the run; of
+ * another the process is ended, as at Linux past the point of no return. */
+static _Noreturn void no_memory(struct kthread *t)
+{
+	if (t->p->run->filtered)
+		k_die(t, SIGKILL);
+	fail(t, FW_FAIL_US, -ENOMEM);
 }
 
 static uint64_t aux(const uint64_t *auxv, uint64_t type)
@@ -145,15 +154,18 @@ static void enter_new_space(struct kthread *t)
 {
 	struct kproc *p = t->p;
 
-	if (fw_space_create(p->mm, t->actor, &p->space) != FW_OK)
-		fail(t, FW_FAIL_US, -ENOMEM);
+	while (fw_space_create(p->mm, t->actor, &p->space) != FW_OK) {
+		if (!p->run->filtered)
+			no_memory(t);
+		oom_kill(t);
+	}
 	fw_space_port(p->space)->users = 1;
 	fw_space_port(p->space)->owner_pid = p->pid;
 	fw_space_port(p->space)->owner_serial = p->proc->serial;
 	fw_space_hand_over(p->mm, t->actor, p->space, &p->proc->space);
 	leave_old_space(t);
 	if (agent_start(t))
-		fail(t, FW_FAIL_US, -ENOMEM);
+		no_memory(t);
 }
 
 /* ---- the program -------------------------------------------------------- */
@@ -266,7 +278,7 @@ static void image_main(void *arg)
 
 	kthread_adopt(t);
 	if (kthread_actor(t, NULL))
-		fail(t, FW_FAIL_US, -ENOMEM);
+		no_memory(t);
 	is_first = join(t, &t->guest_mask);
 	os_signals_init(t, t->guest_mask,
 			is_first ? ignored_signals()

@@ -6,12 +6,15 @@
 #include "prog.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 
 struct part {
 	const char *name;
 	size_t map, touch; /* MiB */
 	int adjust;	   /* what it writes to oom_score_adj; 0: nothing */
+	bool spawns;	   /* ... and runs programs meanwhile */
 };
 
 static void adjust(int by)
@@ -28,21 +31,74 @@ static void adjust(int by)
 	close(fd);
 }
 
+/* One image after the other, each of them short of memory. */
+static void *spawn(void *arg)
+{
+	char *const command[] = {"oom", NULL}, *const none[] = {NULL};
+	pid_t pid;
+
+	for (;;)
+		if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, command,
+				none) == 0)
+			wait_for(pid);
+	return arg;
+}
+
+#define THREADS 8
+
+struct fill {
+	uint64_t *word;
+	size_t from, to; /* pages */
+};
+
+static uint64_t *word_of(const struct fill *f, size_t page)
+{
+	return f->word + page * (PAGE / sizeof(uint64_t)) + page % 512;
+}
+
+static void *fill(void *arg)
+{
+	const struct fill *f = arg;
+
+	for (size_t i = f->from; i < f->to; i++)
+		*word_of(f, i) = mix(i);
+	return NULL;
+}
+
+/* Threads want the memory at once. */
+static struct fill fill_all(const struct part *p)
+{
+	struct fill all = {map_anon((p->map + 1) * MIB, 0), 0,
+			   p->touch * MIB / PAGE};
+	struct fill part[THREADS];
+	pthread_t thread[THREADS];
+
+	for (unsigned i = 0; i < THREADS; i++) {
+		part[i] = (struct fill){all.word, all.to * i / THREADS,
+					all.to * (i + 1) / THREADS};
+		must(pthread_create(&thread[i], NULL, fill, &part[i]) == 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		must(pthread_join(thread[i], NULL) == 0);
+	return all;
+}
+
 /* Fills its part, says so, waits for the end of `go`, and looks again. */
 static _Noreturn void run(const struct part *p, int ready, int go)
 {
-	uint64_t *word = map_anon(p->map * MIB, 0);
-	size_t n = p->touch * MIB / PAGE, step = PAGE / sizeof(*word);
+	struct fill all;
 	char byte = 'x';
+	pthread_t thread;
 
 	if (p->adjust)
 		adjust(p->adjust);
-	for (size_t i = 0; i < n; i++)
-		word[i * step + i % step] = mix(i);
+	for (unsigned i = 0; p->spawns && i < 2; i++)
+		must(pthread_create(&thread, NULL, spawn, NULL) == 0);
+	all = fill_all(p);
 	must(write(ready, &byte, 1) == 1);
 	must(read(go, &byte, 1) == 0);
-	for (size_t i = 0; i < n; i++)
-		must(word[i * step + i % step] == mix(i));
+	for (size_t i = 0; i < all.to; i++)
+		must(*word_of(&all, i) == mix(i));
 	_exit(0);
 }
 
@@ -90,23 +146,29 @@ int main(int argc, char **argv)
 		/* What is promised to them is more than what fills it all. */
 		const size_t idle = mib * 9 / 10, hog = mib * 3 / 4;
 
-		all((struct part[]){{"idle", idle, 1, 0},
-				    {"idle", idle, 1, 0},
-				    {"idle", idle, 1, 0},
-				    {"half", mib / 2, mib / 3, 0},
-				    {"hog", hog, hog, 0}}, 5);
+		all((struct part[]){{"idle", idle, 1, 0, false},
+				    {"idle", idle, 1, 0, false},
+				    {"idle", idle, 1, 0, false},
+				    {"half", mib / 2, mib / 3, 0, false},
+				    {"hog", hog, hog, 0, false}}, 5);
 	} else if (!strcmp(what, "away")) {
 		/* Most of the first is in the page file by then. */
-		all((struct part[]){{"first", most, most, 0},
-				    {"second", most, most, 0}}, 2);
+		all((struct part[]){{"first", most, most, 0, false},
+				    {"second", most, most, 0, false}}, 2);
 	} else if (!strcmp(what, "rather")) {
-		all((struct part[]){{"first", most, most, 0},
-				    {"second", most, most, 500}}, 2);
+		all((struct part[]){{"first", most, most, 0, false},
+				    {"second", most, most, 500, false}}, 2);
 	} else if (!strcmp(what, "never")) {
-		all((struct part[]){{"first", most, most, -1000},
-				    {"second", most, most, 0}}, 2);
-	} else {
-		fprintf(stderr, "usage: oom promised|away|rather|never MIB\n");
+		all((struct part[]){{"first", most, most, -1000, false},
+				    {"second", most, most, 0, false}}, 2);
+	} else if (!strcmp(what, "execs")) {
+		all((struct part[]){{"idle", most, 6, 0, false},
+				    {"idle", most, 6, 0, false},
+				    {"hog", mib * 9 / 10, mib * 9 / 10, 0,
+				     true}}, 3);
+	} else if (argc > 1) {
+		fprintf(stderr,
+			"usage: oom promised|away|rather|never|execs MIB\n");
 		return 2;
 	}
 	return 0;
