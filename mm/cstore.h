@@ -153,8 +153,10 @@ cstore_pos cstore_put(struct cstore_segment *s, const void *page);
 cstore_pos cstore_put_dense(struct cstore_segment *s, const void *page,
 			    unsigned most);
 
-/* Objects of the oldest frames go to its end, into fewer: how many. */
-unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor);
+/* Objects of the oldest frames go to its end, into full ones: how many. Whether
+ * there are fewer frames then. */
+unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor,
+		     bool *ret_shorter);
 /* A piece of work of a thread that has nothing else to do: it becomes smaller.
  * False: there is none. */
 bool cstore_tidy(struct fw_mm *mm, struct fw_actor *actor);

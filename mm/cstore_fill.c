@@ -16,7 +16,7 @@
 
 #define SEGMENT_STEP 4	/* frames that are taken at once */
 #define PACK_STEPS 2	/* ... of these for packing */
-#define PACK_OBJECTS 64 /* most that are packed in one section */
+#define PACK_UNDO (FW_UNDO_MAX / 8 * 7) /* ... in one section; to be sealed */
 #define PACK_FRAMES 64	/* most that are looked at */
 #define PACK_TRIES 32
 #define SPARSE 1 /* eighths that are holes: packed before anything is moved */
@@ -269,7 +269,7 @@ static void pack_object(struct cstore_segment *s, cstore_pos pos)
 	cstore_relocate(mm, pos, segment_pos(s, at));
 }
 
-/* The objects of one frame; false: the segment is full. */
+/* The objects of one frame; false: the segment is full, or the journal. */
 static bool pack_frame(struct cstore_segment *s, fw_pfn pfn, unsigned *n)
 {
 	unsigned unit = 0;
@@ -281,7 +281,8 @@ static bool pack_frame(struct cstore_segment *s, fw_pfn pfn, unsigned *n)
 		unit = cstore_unit(pos) + 1;
 		if (!cstore_live(s->mm, pos) || (o->flags & CSTORE_MOVING))
 			continue;
-		if (*n == PACK_OBJECTS || !segment_has_room(s, o->bytes))
+		if (s->mm->undo_count > PACK_UNDO ||
+		    !segment_has_room(s, o->bytes))
 			return false;
 		pack_object(s, pos);
 		(*n)++;
@@ -308,32 +309,40 @@ static unsigned pack_oldest(struct cstore_segment *s)
 	return n;
 }
 
-unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor)
+unsigned cstore_pack(struct fw_mm *mm, struct fw_actor *actor,
+		     bool *ret_shorter)
 {
 	struct cstore_segment s;
 	unsigned i, n = 0;
+	uint32_t frames;
 
 	cstore_begin(&s, mm, actor);
 	s.packs = true;
 	for (i = 0; i < PACK_STEPS && segment_grow(&s); i++)
 		;
 	mm_lock(mm, actor);
+	frames = mm->store_log.count;
 	if (actor->n_log > 0)
 		n = pack_oldest(&s);
 	cstore_seal(&s);
+	*ret_shorter = mm->store_log.count < frames;
 	mm->store_packed += n;
 	mm_unlock(mm);
 	return n;
 }
 
-/* True: the log is shorter now. Where its objects are so small that the ends
- * of segments are much of it, it has holes and becomes no shorter. */
+/* False also if it makes the log no shorter: its holes are elsewhere. */
+static bool pack_pays(struct fw_mm *mm, struct fw_actor *actor)
+{
+	bool shorter;
+
+	return cstore_pack(mm, actor, &shorter) > 0 && shorter;
+}
+
 static bool tidy_pack(struct fw_mm *mm, struct fw_actor *actor)
 {
-	uint32_t frames = mm->store_log.count;
-
-	return frames >= TIDY_LEAST && has_holes(mm, UNTIDY) &&
-	       cstore_pack(mm, actor) > 0 && mm->store_log.count < frames;
+	return mm->store_log.count >= TIDY_LEAST && has_holes(mm, UNTIDY) &&
+	       pack_pays(mm, actor);
 }
 
 bool cstore_tidy(struct fw_mm *mm, struct fw_actor *actor)
@@ -358,6 +367,7 @@ static uint64_t room_wanted(const struct fw_mm *mm, unsigned pages)
 bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n)
 {
 	unsigned packs = 0, moves = 0;
+	bool pays = true;
 
 	if (!cstore_on(mm) || !actor)
 		return false;
@@ -365,8 +375,8 @@ bool cstore_make_room(struct fw_mm *mm, struct fw_actor *actor, unsigned n)
 		if (mm->store_log.count + room_wanted(mm, n) <=
 		    cstore_limit(mm))
 			return true;
-		if (packs < PACK_TRIES && is_sparse(mm) &&
-		    cstore_pack(mm, actor) > 0)
+		if (pays && packs < PACK_TRIES && is_sparse(mm) &&
+		    (pays = pack_pays(mm, actor)))
 			packs++;
 		else if (cstore_shrink(mm, actor) > 0)
 			moves++;

@@ -30,7 +30,9 @@ static void move_on(struct soft_cpu *me)
 
 static void pack(struct soft_cpu *me)
 {
-	cstore_pack(w->s->mm, me->actor);
+	bool shorter;
+
+	cstore_pack(w->s->mm, me->actor, &shorter);
 }
 
 /* All in one piece of work; no more is left then. */

@@ -88,7 +88,9 @@ static void make_holes(struct world *w)
 
 static void pack(struct world *w)
 {
-	ok(cstore_pack(w->r.s->mm, w->victim->actor) > 5, "packed");
+	bool shorter;
+
+	ok(cstore_pack(w->r.s->mm, w->victim->actor, &shorter) > 5, "packed");
 }
 
 TEST(death_in_packing, "B34")

@@ -308,8 +308,9 @@ TEST(frames_cannot_be_had, "A22 B26")
 	rig_end(&r);
 }
 
-/* What is packed in one piece of work ends within a frame: of objects so small
- * that this is much of it, holes stay for ever. */
+/* What is written in one piece of work ends within a frame: of objects so small
+ * that this is much of it, a log is full of holes. There is an end to packing
+ * them. */
 static void ends_with_small_ones(unsigned pages, unsigned runs, bool dense)
 {
 	start(8192, 2048, false);
@@ -331,6 +332,33 @@ TEST(small_objects_are_not_packed_for_ever, "B34")
 	ends_with_small_ones(2400, 4, false);
 	ends_with_small_ones(4800, 1, true);
 	ends_with_small_ones(2400, 4, true);
+}
+
+/* The store, of 64 frames, is full of such. They are packed, once or twice, and
+ * fill their frames then; before that nothing has to move on. */
+static void is_full_of_small_ones(unsigned pages, unsigned runs, unsigned fit)
+{
+	struct fw_totals t;
+
+	start(2048, 64, false);
+	map_single(&r, BASE, pages);
+	put_runs(fit, runs, 1);
+	is_u64(totals(&r).store_moved, 0, "moved on");
+	put_runs(pages, runs, 1);
+	t = totals(&r);
+	ok(t.store_frames > 48, "%d frames", (int)t.store_frames);
+	ok(t.store_moved > 0, "%d moved on", (int)t.store_moved);
+	ok(t.store_packed < 4 * pages, "%d packed", (int)t.store_packed);
+	rig_verify(&r);
+	is_u64(wrong_runs(pages, runs, 1), 0, "all is there");
+	rig_end(&r);
+}
+
+TEST(a_store_full_of_small_objects, "B26 B34")
+{
+	is_full_of_small_ones(11000, 1, 7000);
+	is_full_of_small_ones(5000, 4, 2000);
+	is_full_of_small_ones(5000, 8, 1500);
 }
 
 /* Holes, pages of both kinds, and others that have just come. */
