@@ -64,7 +64,7 @@ struct move {
 	struct move_run {
 		unsigned first, n, file;
 		uint64_t slot;
-		bool good;
+		enum fw_status status;
 	} run[FW_MAX_ACTOR_MOVES];
 };
 
@@ -149,16 +149,17 @@ static void move_begin(struct move *m)
 	mm_unlock(mm);
 }
 
-static bool move_write(struct move *m, const struct move_run *r)
+/* FW_E_INVAL: there was nothing to be written. */
+static enum fw_status move_write(struct move *m, const struct move_run *r)
 {
 	unsigned i;
 
 	for (i = r->first; i < r->first + r->n; i++)
 		if (!cstore_load(m->mm, m->pos[i],
 				 frame_data(m->mm, m->pfn[i])))
-			return false;
+			return FW_E_INVAL;
 	return fwp_store_write(m->mm, r->file, r->slot, m->pfn + r->first,
-			       r->n) == FW_OK;
+			       r->n);
 }
 
 bool cstore_settle(struct fw_mm *mm, cstore_pos pos)
@@ -190,12 +191,15 @@ static unsigned move_end(struct move *m)
 	mm_lock(mm, m->actor);
 	for (i = 0; i < m->n_runs; i++) {
 		const struct move_run *r = &m->run[i];
+		bool good = r->status == FW_OK;
 
 		for (k = r->first; k < r->first + r->n; k++)
 			move_settle(mm, m->pos[k], m->actor->moving_to[k],
-				    r->good);
-		done += r->good ? r->n : 0;
-		mm->writes += r->good;
+				    good);
+		if (r->status != FW_E_INVAL)
+			slot_written(mm, r->file, r->slot, r->n, r->status);
+		done += good ? r->n : 0;
+		mm->writes += good;
 	}
 	for (i = 0; i < m->n; i++)
 		frame_free(mm, frame_at(mm, m->pfn[i]));
@@ -218,7 +222,7 @@ unsigned cstore_shrink(struct fw_mm *mm, struct fw_actor *actor)
 		return 0;
 	move_begin(&m);
 	for (i = 0; i < m.n_runs; i++)
-		m.run[i].good = move_write(&m, &m.run[i]);
+		m.run[i].status = move_write(&m, &m.run[i]);
 	return move_end(&m);
 }
 

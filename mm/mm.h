@@ -389,14 +389,20 @@ unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
 /* One slot of this file; 0: none. */
 uint64_t slot_alloc_in(struct fw_mm *mm, unsigned file);
 void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot);
+/* What became of a write to a run of them. */
+void slot_written(struct fw_mm *mm, unsigned file, uint64_t slot, unsigned n,
+		  enum fw_status status);
 bool slot_is_used(const struct fw_mm *mm, unsigned file, uint64_t slot);
 /* Whether the 64 aligned slots around it are all free. */
 bool slot_word_empty(const struct fw_mm *mm, unsigned file, uint64_t slot);
 /* Makes bitmaps ahead of need while there are frames. */
 void pfile_grow(struct fw_mm *mm);
 uint64_t pfile_slots(const struct fw_mm *mm);
-/* No slot is left, and none can be made. */
+/* No slot is left, and none can be made; or nothing behind those that are in
+ * use has been written well for a while. */
 bool pfile_full(const struct fw_mm *mm);
+/* That, or no write at all has been good for as long. */
+bool pfile_hopeless(const struct fw_mm *mm);
 
 /* ---- commit.c ------------------------------------------------------------ */
 

@@ -4,8 +4,17 @@
  * that are made ahead of need (writing must not allocate). Slot 0 and the
  * last encodable slot are never used: they mean demand zero and "ask the
  * region" in a PTE.
+ *
+ * A file may have fewer blocks than slots: it is sparse, and its disk full.
+ * Slots that were written once have theirs. So when a write behind those
+ * (`good`) fails, they are taken, and what lies behind is tried only now and
+ * then, or when none is left; until that succeeds.
  */
 #include <mm/cstore.h>
+
+#define TRIAL 64 /* runs between two trials of a file that is full */
+#define FAIL_SECONDS 10 /* that it may be so before it counts as full ... */
+#define FAIL_MOST 200	/* ... or trials, where nobody counts seconds */
 
 #define WORD_BITS 64u
 #define DIR_ENTRIES 512u
@@ -108,7 +117,8 @@ enum fw_status fw_page_file_add(struct fw_mm *mm, struct fw_actor *actor,
 		struct fw_pfile *pf = &mm->pfile[i];
 
 		FW_SET(mm, pf->slots, slots);
-		FW_SET(mm, pf->hint, 1);
+		pf->hint = 1;
+		pf->good = pf->trial = pf->shy = pf->fails = 0;
 		status = FW_E_NOMEM;
 		if (pfile_extend(mm, pf)) {
 			*ret_file = i;
@@ -171,15 +181,38 @@ uint64_t pfile_slots(const struct fw_mm *mm)
 	return n;
 }
 
+/* A disk may be full only for a while, or not answer. */
+static bool fails_for_long(const struct fw_mm *mm, uint64_t n, uint64_t since)
+{
+	if (mm->seconds == 0)
+		return n >= FAIL_MOST;
+	return mm->seconds - since >= FAIL_SECONDS;
+}
+
+/* All that it has blocks for is in use, and there will be no more. */
+static bool pfile_stuck(const struct fw_mm *mm, const struct fw_pfile *pf)
+{
+	return pf->shy > 0 && pf->used + 1 >= pf->good &&
+	       fails_for_long(mm, pf->fails, pf->fails_since);
+}
+
 bool pfile_full(const struct fw_mm *mm)
 {
 	unsigned i;
 
 	for (i = 0; i < mm->n_pfiles; i++)
-		if (mm->pfile[i].used < mm->pfile[i].usable ||
-		    mm->pfile[i].limit < mm->pfile[i].slots)
+		if ((mm->pfile[i].used < mm->pfile[i].usable ||
+		     mm->pfile[i].limit < mm->pfile[i].slots) &&
+		    !pfile_stuck(mm, &mm->pfile[i]))
 			return false;
 	return true;
+}
+
+bool pfile_hopeless(const struct fw_mm *mm)
+{
+	return pfile_full(mm) ||
+	       (mm->write_fails > 0 &&
+		fails_for_long(mm, mm->write_fails, mm->write_fails_since));
 }
 
 /* The lowest bit that is set; in halves, since 32-bit CPUs have no more. */
@@ -208,33 +241,55 @@ static uint64_t slot_find(const struct fw_pfile *pf, uint64_t from,
 	return from < to ? from : to;
 }
 
-static unsigned slot_run(const struct fw_pfile *pf, uint64_t slot, unsigned n)
+static unsigned slot_run(const struct fw_pfile *pf, uint64_t slot,
+			 uint64_t to, unsigned n)
 {
 	unsigned k = 0;
 
-	while (k < n && slot + k < pf->limit &&
+	while (k < n && slot + k < to &&
 	       !(*slot_word(pf, slot + k) >> (slot + k) % WORD_BITS & 1))
 		k++;
 	return k;
 }
 
-/* The first run of n from the hint on, looking at few runs only; else the
- * longest of those seen. */
-static unsigned slot_search(const struct fw_pfile *pf, unsigned n,
-			    uint64_t *ret_slot)
+/* Slots of a file, and where the search for one begins. */
+struct slot_range {
+	uint64_t from, to, at;
+};
+
+static struct slot_range slots_all(const struct fw_pfile *pf)
 {
-	uint64_t at = pf->hint < pf->limit ? pf->hint : 1;
+	return (struct slot_range){1, pf->limit, pf->hint};
+}
+
+static struct slot_range slots_good(const struct fw_pfile *pf)
+{
+	return (struct slot_range){1, pf->good, pf->hint};
+}
+
+static struct slot_range slots_behind(const struct fw_pfile *pf)
+{
+	return (struct slot_range){pf->good > 0 ? pf->good : 1, pf->limit,
+				   pf->trial};
+}
+
+/* The first run of n, looking at few runs only; else the longest of those
+ * seen. */
+static unsigned slot_search(const struct fw_pfile *pf, struct slot_range in,
+			    unsigned n, uint64_t *ret_slot)
+{
+	uint64_t at = in.at >= in.from && in.at < in.to ? in.at : in.from;
 	unsigned best = 0, tries, wraps = 0, k;
 
 	for (tries = 0; tries < 64; tries++) {
-		at = slot_find(pf, at, pf->limit);
-		if (at >= pf->limit) {
+		at = slot_find(pf, at, in.to);
+		if (at >= in.to) {
 			if (wraps++ > 0)
 				break;
-			at = 1;
+			at = in.from;
 			continue;
 		}
-		k = slot_run(pf, at, n);
+		k = slot_run(pf, at, in.to, n);
 		if (k > best) {
 			best = k;
 			*ret_slot = at;
@@ -266,10 +321,10 @@ static unsigned pfile_emptiest(const struct fw_mm *mm, unsigned tried)
 }
 
 /* A run of up to n slots of this file. */
-static unsigned slot_take(struct fw_mm *mm, struct fw_pfile *pf, unsigned n,
-			  uint64_t *ret_slot)
+static unsigned slot_take(struct fw_mm *mm, struct fw_pfile *pf,
+			  struct slot_range in, unsigned n, uint64_t *ret_slot)
 {
-	unsigned got = slot_search(pf, n, ret_slot), k;
+	unsigned got = slot_search(pf, in, n, ret_slot), k;
 
 	for (k = 0; k < got; k++) {
 		uint64_t s = *ret_slot + k;
@@ -278,25 +333,51 @@ static unsigned slot_take(struct fw_mm *mm, struct fw_pfile *pf, unsigned n,
 		FW_SET(mm, *w, *w | (uint64_t)1 << s % WORD_BITS);
 	}
 	FW_ADD(mm, pf->used, got);
-	pf->hint = *ret_slot + got;
 	return got;
 }
 
-unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
-		    uint64_t *ret_slot)
+/* Not where writes fail, unless it is time to try again, or `last`: all
+ * others are taken. */
+static unsigned slot_take_good(struct fw_mm *mm, struct fw_pfile *pf,
+			       bool last, unsigned n, uint64_t *ret_slot)
+{
+	bool behind = pf->shy > 0 && (last || pf->shy++ % TRIAL == 0);
+	unsigned got;
+
+	if (behind)
+		return slot_take(mm, pf, slots_behind(pf), n, ret_slot);
+	got = slot_take(mm, pf, pf->shy > 0 ? slots_good(pf) : slots_all(pf),
+			n, ret_slot);
+	if (got > 0)
+		pf->hint = *ret_slot + got;
+	return got;
+}
+
+static unsigned slot_alloc_from(struct fw_mm *mm, bool last, unsigned n,
+				unsigned *ret_file, uint64_t *ret_slot)
 {
 	unsigned i, got, tried = 0;
 
-	if (refused(mm, FW_NEED_SLOT))
-		return 0;
 	while ((i = pfile_emptiest(mm, tried)) < FW_MAX_PAGE_FILES) {
 		tried |= 1u << i;
-		got = slot_take(mm, &mm->pfile[i], n, ret_slot);
+		got = slot_take_good(mm, &mm->pfile[i], last, n, ret_slot);
 		*ret_file = i;
 		if (got > 0)
 			return got;
 	}
 	return 0;
+}
+
+unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
+		    uint64_t *ret_slot)
+{
+	unsigned got;
+
+	if (refused(mm, FW_NEED_SLOT))
+		return 0;
+	got = slot_alloc_from(mm, false, n, ret_file, ret_slot);
+	return got > 0 ? got
+		       : slot_alloc_from(mm, true, n, ret_file, ret_slot);
 }
 
 uint64_t slot_alloc_in(struct fw_mm *mm, unsigned file)
@@ -306,7 +387,35 @@ uint64_t slot_alloc_in(struct fw_mm *mm, unsigned file)
 
 	if (pf->used >= pf->usable || refused(mm, FW_NEED_SLOT))
 		return 0;
-	return slot_take(mm, pf, 1, &slot) ? slot : 0;
+	if (!slot_take(mm, pf, slots_all(pf), 1, &slot))
+		return 0;
+	pf->hint = slot + 1;
+	return slot;
+}
+
+void slot_written(struct fw_mm *mm, unsigned file, uint64_t slot, unsigned n,
+		  enum fw_status status)
+{
+	struct fw_pfile *pf = &mm->pfile[file];
+	bool behind = slot + n > pf->good;
+
+	if (status == FW_OK) {
+		mm->write_fails = 0;
+		if (behind) {
+			pf->good = slot + n;
+			pf->shy = pf->fails = 0;
+		}
+		return;
+	}
+	if (mm->write_fails++ == 0)
+		mm->write_fails_since = mm->seconds;
+	if (!behind)
+		return;
+	if (pf->fails++ == 0)
+		pf->fails_since = mm->seconds;
+	/* Where one error is, there is none elsewhere. */
+	pf->trial = status == FW_E_FULL ? pf->good : slot + n;
+	pf->shy = 1;
 }
 
 void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot)

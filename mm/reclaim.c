@@ -17,6 +17,7 @@
 #define SECOND_LEAST 64	 /* pages that get a second chance, in little RAM */
 #define ROUNDS_MAX 200	 /* of trying in vain, before a need is given up */
 #define ROUNDS_IDLE 10	 /* of those in which nothing at all could be done */
+#define ROUNDS_FAILING 4000 /* of those in which writes failed */
 #define OVER_MAX 8	 /* times more liable above its maximum */
 #define RICHER 2	 /* times its score, to be asked before oneself */
 #define STARVED_GAIN 4	 /* frames; see starving() */
@@ -32,6 +33,12 @@ uint64_t reclaim_low(const struct fw_mm *mm)
 	return low > 32 ? low : 32;
 }
 
+/* Writes to page files fail, but have not for long. */
+static bool writes_may_recover(const struct fw_mm *mm)
+{
+	return mm->write_fails > 0 && !pfile_hopeless(mm);
+}
+
 /*
  * Page files full, modified pages that therefore cannot go anywhere, and
  * almost nothing gained, many times in a row: what goes round is the last
@@ -40,7 +47,7 @@ uint64_t reclaim_low(const struct fw_mm *mm)
  */
 static bool starving(struct fw_mm *mm, uint64_t before)
 {
-	if (mm->modified.count == 0 || !pfile_full(mm) ||
+	if (mm->modified.count == 0 || !pfile_hopeless(mm) ||
 	    frames_available(mm) > before + STARVED_GAIN) {
 		mm->starved = 0;
 		return false;
@@ -169,7 +176,7 @@ static bool reclaim_some(struct fw_mm *mm, struct fw_actor *actor,
 	}
 	/* Somebody who does not answer may only be slow, or about to end. */
 	if (!victim && round >= ROUNDS_IDLE &&
-	    mm->count[FRAME_TRANSITION] == 0)
+	    mm->count[FRAME_TRANSITION] == 0 && !writes_may_recover(mm))
 		return frames_room(mm, n);
 	mm_wait(mm, &mm->progress, seen, 0);
 	return true;
@@ -297,6 +304,14 @@ static void reclaim_nap(struct fw_mm *mm, unsigned n, unsigned round)
 		fwp_wait(&nobody, 0, 0);
 }
 
+/* Pages that others map as well free no frame until all let go. */
+static unsigned rounds_most(const struct fw_mm *mm, uint32_t trimmed)
+{
+	unsigned most = writes_may_recover(mm) ? ROUNDS_FAILING : ROUNDS_MAX;
+
+	return most + trimmed / BATCH;
+}
+
 bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 	     unsigned n, unsigned round, uint32_t *trimmed)
 {
@@ -305,8 +320,7 @@ bool reclaim(struct fw_mm *mm, struct fw_actor *actor, struct fw_space *space,
 
 	if (frames_room(mm, n))
 		return true;
-	/* Pages that others map as well free no frame until all let go. */
-	if (round >= ROUNDS_MAX + *trimmed / BATCH)
+	if (round >= rounds_most(mm, *trimmed))
 		return false;
 	if (space && space->n_stripes > 1) {
 		fw_space_lock(space, actor);

@@ -145,6 +145,10 @@ struct fw_pfile {
 	uint64_t used;	/* (M) */
 	uint64_t usable; /* (M) slots below limit that may ever be used */
 	uint64_t hint;	/* (n) where the last run ended */
+	uint64_t good;	/* (n) where what was written well ends */
+	uint64_t trial; /* (n) where to go on behind that */
+	uint64_t shy;	/* (n) what was written there failed: runs since, + 1 */
+	uint64_t fails, fails_since; /* (n) how often; since this second */
 	uint64_t **dir[PFILE_DIRS]; /* (M) frames of 512 bitmap pointers */
 };
 
@@ -225,6 +229,8 @@ struct fw_mm {
 	uint32_t waiting;	 /* (n) atomic: actors in fwp_wait; too high
 				  * when one died there: only wakes in vain */
 	uint32_t starved;	 /* (n) see reclaim.c */
+	uint32_t write_fails;	 /* (n) of page files, in a row ... */
+	uint64_t write_fails_since; /* (n) ... since this second */
 	struct fw_pfile pfile[FW_MAX_PAGE_FILES];
 	struct read_error read_error[WAIT_WORDS]; /* (n) by wait word */
 	uint32_t wait[WAIT_WORDS]; /* (n) by PFN: change when a read ends */

@@ -17,7 +17,7 @@
 struct write_run {
 	unsigned first, n, file;
 	uint64_t slot;
-	bool good;
+	enum fw_status status;
 };
 
 struct write_batch {
@@ -168,8 +168,8 @@ static void batch_write(struct write_batch *b)
 	for (i = 0; i < b->n_runs; i++) {
 		struct write_run *r = &b->run[i];
 
-		r->good = fwp_store_write(b->mm, r->file, r->slot,
-					  b->pfn + r->first, r->n) == FW_OK;
+		r->status = fwp_store_write(b->mm, r->file, r->slot,
+					    b->pfn + r->first, r->n);
 	}
 }
 
@@ -180,11 +180,13 @@ static void batch_finish(struct write_batch *b)
 
 	for (i = 0; i < b->n_runs; i++) {
 		const struct write_run *r = &b->run[i];
+		bool good = r->status == FW_OK;
 
 		for (k = 0; k < r->n; k++)
 			frame_write_done(mm, frame_at(mm, b->pfn[r->first + k]),
-					 r->good);
-		if (!r->good)
+					 good);
+		slot_written(mm, r->file, r->slot, r->n, r->status);
+		if (!good)
 			continue;
 		mm->writes++;
 		mm->pages_written += r->n;

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "mm/mm.h"
+
 #define ALWAYS 1024 /* in 1024 */
 
 /* Eight pages in a row, each with a pattern of its own. */
@@ -431,6 +433,94 @@ TEST(a_page_file_that_fills, "B03")
 	store_faulty_set(disk, &none);
 	is_u64(wrong_pages(r.cpu, BASE, n, 1), 0, "nothing is lost");
 	rig_end(&r);
+}
+
+/* A sparse file: where it was written once, it has blocks. */
+TEST(a_full_disk_is_written_to_where_it_was, "B03 B34")
+{
+	const struct fw_store_faults f = {.full_at = 800}, none = {0};
+	uint64_t failures;
+
+	machine_start(false);
+	map_single(&r, BASE, 3500);
+	store_faulty_set(disk, &f);
+	must(put_pages(r.cpu, BASE, 1000, 1), "the RAM, and most of the disk");
+	fw_discard(r.s->mm, r.cpu->actor, r.cpu->space, BASE, 500 * PAGE);
+	failures = disk->failures;
+	for (unsigned i = 0; i < 5; i++) {
+		fw_addr at = BASE + (1000 + i * 500) * PAGE;
+
+		ok(put_pages(r.cpu, at, 500, 1001 + i * 500), "room");
+		fw_discard(r.s->mm, r.cpu->actor, r.cpu->space,
+			   at - 500 * PAGE, 500 * PAGE);
+		rig_verify(&r);
+	}
+	failures = disk->failures - failures;
+	ok(failures < 10, "%d writes failed", (int)failures);
+	is_u64(wrong_pages(r.cpu, BASE + 3000 * PAGE, 500, 3001), 0,
+	       "contents");
+	/* As soon as there is more, it is used. */
+	store_faulty_set(disk, &none);
+	must(put_pages(r.cpu, BASE, 3000, 1), "more room");
+	ok(totals(&r).slots_used > 2500, "%d slots",
+	   (int)totals(&r).slots_used);
+	is_u64(wrong_pages(r.cpu, BASE, 3500, 1), 0, "contents");
+	rig_end(&r);
+}
+
+static struct {
+	unsigned fail, failed, a_second; /* writes */
+} outage;
+
+static enum fw_status fail_for_a_while(void *arg, enum soft_io io,
+				       uint64_t where, unsigned n)
+{
+	(void)arg, (void)where, (void)n;
+	if (io != SOFT_STORE_WRITE || outage.failed >= outage.fail)
+		return FW_OK;
+	outage.failed++;
+	if (outage.a_second > 0 && outage.failed % outage.a_second == 0)
+		r.s->mm->seconds++;
+	return FW_E_IO;
+}
+
+/* Twice the RAM is written to, once writes fail. */
+static bool outage_survived(unsigned fail, unsigned a_second)
+{
+	bool done;
+
+	machine_start(false);
+	r.s->mm->seconds = a_second > 0;
+	map_single(&r, BASE, 1000);
+	put_pages(r.cpu, BASE, 400, 1);
+	outage.fail = fail;
+	outage.failed = 0;
+	outage.a_second = a_second;
+	r.s->io_hook = fail_for_a_while;
+	done = put_pages(r.cpu, BASE + 400 * PAGE, 600, 401);
+	ok(outage.failed > 0, "writes failed");
+	if (!done)
+		is_kind(r.cpu->last.kind, FW_KIND_NOMEM);
+	rig_verify(&r);
+	outage.fail = 0;
+	must(put_pages(r.cpu, BASE + 400 * PAGE, 600, 401), "once it is over");
+	is_u64(wrong_pages(r.cpu, BASE, 1000, 1), 0, "contents");
+	rig_end(&r);
+	return done;
+}
+
+/* Nobody ends for a disk that does not answer for some seconds; there is an end
+ * to that. */
+TEST(a_disk_that_fails_for_a_while, "B03 B34")
+{
+	ok(outage_survived(100, 0), "where nobody counts seconds");
+	ok(!outage_survived(2000, 0), "an end to it");
+	is_u64(outage.failed >= 200 && outage.failed < 300, true,
+	       "after %u writes", outage.failed);
+	ok(outage_survived(270, 30), "nine seconds");
+	ok(!outage_survived(2000, 30), "more than that");
+	is_u64(outage.failed >= 300 && outage.failed < 400, true,
+	       "after %u writes", outage.failed);
 }
 
 /* ---- waiters ------------------------------------------------------------ */

@@ -58,7 +58,8 @@ static enum fw_status transfer(struct fw_mm *mm, long nr, unsigned file,
 		if (r == -EINTR || r == -EAGAIN)
 			continue;
 		if (r <= 0)
-			return FW_E_IO;
+			return r == -ENOSPC || r == -EDQUOT || r == -EFBIG ?
+				       FW_E_FULL : FW_E_IO;
 		at += (uint64_t)r;
 		left = advance(iov, left, (uint64_t)r);
 	}

@@ -211,8 +211,12 @@ static enum fw_status transfer(struct fw_mm *mm, unsigned file, uint64_t slot,
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0) {
+			bool full = done < 0 &&
+				    (errno == ENOSPC || errno == EDQUOT ||
+				     errno == EFBIG);
+
 			io_failed(file, write, done ? errno : ENODATA);
-			return FW_E_IO;
+			return full ? FW_E_FULL : FW_E_IO;
 		}
 		at += done;
 		iov = advance(iov, &count, (size_t)done);
