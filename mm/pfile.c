@@ -46,10 +46,18 @@ bool slot_word_empty(const struct fw_mm *mm, unsigned file, uint64_t slot)
 	return *slot_word(&mm->pfile[file], slot) == 0;
 }
 
+/* Slots of a chunk that may ever be used. */
+static uint64_t chunk_usable(const struct fw_pfile *pf, uint64_t c)
+{
+	uint64_t n = pf->slots - c * PFILE_CHUNK_SLOTS;
+
+	return (n < PFILE_CHUNK_SLOTS ? n : PFILE_CHUNK_SLOTS) - (c == 0);
+}
+
 /* One more bitmap. False when the file has all it needs or frames lack. */
 static bool pfile_extend(struct fw_mm *mm, struct fw_pfile *pf)
 {
-	uint64_t c = pf->limit / PFILE_CHUNK_SLOTS, bits, i;
+	uint64_t c = pf->limit / PFILE_CHUNK_SLOTS, i;
 	uint64_t ***dir = &pf->dir[c / DIR_ENTRIES];
 	uint64_t *map;
 
@@ -65,18 +73,13 @@ static bool pfile_extend(struct fw_mm *mm, struct fw_pfile *pf)
 	map = pool_alloc(mm, FW_PAGE_SIZE);
 	if (!map)
 		return false;
-	bits = pf->slots - pf->limit;
-	if (bits > PFILE_CHUNK_SLOTS)
-		bits = PFILE_CHUNK_SLOTS;
-	for (i = bits; i < PFILE_CHUNK_SLOTS; i++)
+	for (i = pf->slots - pf->limit; i < PFILE_CHUNK_SLOTS; i++)
 		map[i / WORD_BITS] |= (uint64_t)1 << i % WORD_BITS;
-	if (c == 0) {
+	if (c == 0)
 		map[0] |= 1;
-		bits--;
-	}
 	FW_SET(mm, (*dir)[c % DIR_ENTRIES], map);
 	FW_ADD(mm, pf->limit, PFILE_CHUNK_SLOTS);
-	FW_ADD(mm, pf->usable, bits);
+	FW_ADD(mm, pf->usable, chunk_usable(pf, c));
 	return true;
 }
 
@@ -133,23 +136,30 @@ enum fw_status fw_page_file_add(struct fw_mm *mm, struct fw_actor *actor,
 	return status;
 }
 
-/* Its bitmaps go; nobody uses a slot. */
+/* Its last bitmap goes. Nobody uses a slot of the file. */
+static void pfile_cut(struct fw_mm *mm, struct fw_pfile *pf)
+{
+	uint64_t c = pf->limit / PFILE_CHUNK_SLOTS - 1;
+	uint64_t ***dir = &pf->dir[c / DIR_ENTRIES];
+
+	FW_SUB(mm, pf->usable, chunk_usable(pf, c));
+	FW_SUB(mm, pf->limit, PFILE_CHUNK_SLOTS);
+	pool_free(mm, (*dir)[c % DIR_ENTRIES], FW_PAGE_SIZE);
+	if (c % DIR_ENTRIES != 0)
+		return;
+	pool_free(mm, *dir, FW_PAGE_SIZE);
+	FW_SET(mm, *dir, NULL);
+}
+
+/* A large file has more bitmaps than go in one section. Should the actor die
+ * amid them, it is a file that has not grown as far. */
 static void pfile_end(struct fw_mm *mm, struct fw_pfile *pf)
 {
-	uint64_t c;
-	unsigned d;
-
-	for (c = 0; c < pf->limit / PFILE_CHUNK_SLOTS; c++)
-		pool_free(mm, pf->dir[c / DIR_ENTRIES][c % DIR_ENTRIES],
-			  FW_PAGE_SIZE);
-	for (d = 0; d < PFILE_DIRS; d++)
-		if (pf->dir[d]) {
-			pool_free(mm, pf->dir[d], FW_PAGE_SIZE);
-			FW_SET(mm, pf->dir[d], NULL);
-		}
+	while (pf->limit > 0) {
+		pfile_cut(mm, pf);
+		mm_checkpoint(mm);
+	}
 	FW_SET(mm, pf->slots, 0);
-	FW_SET(mm, pf->limit, 0);
-	FW_SET(mm, pf->usable, 0);
 }
 
 enum fw_status fw_page_file_remove(struct fw_mm *mm, struct fw_actor *actor,
@@ -408,7 +418,7 @@ void slot_written(struct fw_mm *mm, unsigned file, uint64_t slot, unsigned n,
 		return;
 	}
 	if (mm->write_fails++ == 0)
-		mm->write_fails_since = mm->seconds;
+		mm->write_fails_since = (uint32_t)mm->seconds;
 	if (!behind)
 		return;
 	if (pf->fails++ == 0)

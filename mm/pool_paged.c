@@ -6,9 +6,11 @@
  * page, in frames made when first needed.
  *
  * A page is free, a slab of pieces of one class (`map` has a bit for each
- * piece in use), or the head or body of a run. The region is charged as pages
- * are taken, not in advance. All under the system's space lock, so that a page
- * that is given back is dropped before anybody can have it again.
+ * piece in use), or the head of a run, which says how many pages it has: those
+ * behind it are FREE, and stepped over. So a run is taken in few stores,
+ * however long it is. The region is charged as pages are taken, not in
+ * advance. All under the system's space lock, so that a page that is given
+ * back is dropped before anybody can have it again.
  */
 #include <mm/region.h>
 
@@ -17,7 +19,7 @@
 #define DESCS 128u /* of a frame */
 #define DIRS (FW_PAGE_SIZE / sizeof(void *))
 
-enum ppage_state { PPAGE_FREE, PPAGE_SLAB, PPAGE_HEAD, PPAGE_BODY };
+enum ppage_state { PPAGE_FREE, PPAGE_SLAB, PPAGE_HEAD };
 
 struct ppage {
 	uint64_t map[2]; /* slab: pieces in use */
@@ -65,20 +67,27 @@ static unsigned class_pieces(unsigned class)
 	return (unsigned)(FW_PAGE_SIZE / (PIECE_MIN << class));
 }
 
-static bool page_is_free(struct fw_mm *mm, uint64_t page)
+/* Pages of what is allocated from here on; 0: the page is free. */
+static uint64_t pages_taken(struct fw_mm *mm, uint64_t page)
 {
-	struct ppage *p = ppage_at(mm, page);
+	const struct ppage *p = ppage_at(mm, page);
 
-	return !p || p->state == PPAGE_FREE;
+	if (!p || p->state == PPAGE_FREE)
+		return 0;
+	return p->state == PPAGE_HEAD ? p->run : 1;
 }
 
-/* The first of n free pages in a row; the pool's size when there are none. */
+/* The first of n free pages in a row; the pool's size when there are none. It
+ * must not begin within a run. */
 static uint64_t run_find(struct fw_mm *mm, uint64_t from, uint64_t n)
 {
-	uint64_t pages = mm->ppool.pages, at, k = 0;
+	uint64_t pages = mm->ppool.pages, at = from, k = 0, taken;
 
-	for (at = from; at < pages && k < n; at++)
-		k = page_is_free(mm, at) ? k + 1 : 0;
+	while (at < pages && k < n) {
+		taken = pages_taken(mm, at);
+		k = taken ? 0 : k + 1;
+		at += taken ? taken : 1;
+	}
 	return k == n ? at - n : pages;
 }
 
@@ -88,23 +97,22 @@ static void pages_charge(struct fw_mm *mm, int64_t n)
 	FW_SET(mm, mm->committed, mm->committed + (uint64_t)n);
 }
 
-/* Takes n pages in a row, in state HEAD and BODY. */
+/* Takes n pages in a row. */
 static bool run_take(struct fw_mm *mm, uint64_t n, uint64_t *ret_page)
 {
-	uint64_t at = run_find(mm, mm->ppool.hint, n), i;
+	uint64_t at = run_find(mm, mm->ppool.hint, n);
+	struct ppage *p;
 
 	if (at == mm->ppool.pages)
 		at = run_find(mm, 0, n);
 	if (at == mm->ppool.pages || !commit_allows(mm, n, 0))
 		return false;
-	for (i = at; i < at + n; i++)
-		if (!ppage_make(mm, i))
-			return false;
+	p = ppage_make(mm, at);
+	if (!p)
+		return false;
 	mm_checkpoint(mm);
-	for (i = 0; i < n; i++)
-		FW_SET(mm, ppage_at(mm, at + i)->state,
-		       i == 0 ? PPAGE_HEAD : PPAGE_BODY);
-	FW_SET(mm, ppage_at(mm, at)->run, n);
+	FW_SET(mm, p->state, PPAGE_HEAD);
+	FW_SET(mm, p->run, n);
 	pages_charge(mm, (int64_t)n);
 	mm->ppool.hint = at + n;
 	*ret_page = at;
@@ -210,15 +218,6 @@ static bool piece_free(struct fw_mm *mm, struct ppage *p, uint64_t page,
 	return false;
 }
 
-static void run_free(struct fw_mm *mm, uint64_t page, uint64_t n)
-{
-	uint64_t i;
-
-	for (i = page; i < page + n; i++)
-		FW_SET(mm, ppage_at(mm, i)->state, PPAGE_FREE);
-	pages_charge(mm, -(int64_t)n);
-}
-
 /* How many pages from `page` on are free now; -1: it was no allocation. */
 static int64_t pool_release(struct fw_mm *mm, uint64_t page, uint64_t offset)
 {
@@ -228,7 +227,8 @@ static int64_t pool_release(struct fw_mm *mm, uint64_t page, uint64_t offset)
 
 	if (p && p->state == PPAGE_HEAD && offset == 0) {
 		n = p->run;
-		run_free(mm, page, n);
+		FW_SET(mm, p->state, PPAGE_FREE);
+		pages_charge(mm, -(int64_t)n);
 		return (int64_t)n;
 	}
 	if (!p || p->state != PPAGE_SLAB)
@@ -337,13 +337,10 @@ static bool ppage_sound(struct fw_mm *mm, uint64_t page)
 		return bits == p->used && bits > 0;
 	case PPAGE_HEAD:
 		for (i = 1; i < p->run; i++)
-			if (ppage_at(mm, page + i)->state != PPAGE_BODY)
+			if (ppage_at(mm, page + i) &&
+			    ppage_at(mm, page + i)->state != PPAGE_FREE)
 				return false;
-		return p->run > 0;
-	case PPAGE_BODY:
-		return page > 0 && ppage_at(mm, page - 1) &&
-		       (ppage_at(mm, page - 1)->state == PPAGE_HEAD ||
-			ppage_at(mm, page - 1)->state == PPAGE_BODY);
+		return p->run > 0 && page + p->run <= mm->ppool.pages;
 	default:
 		return p->map[0] == 0 && p->map[1] == 0;
 	}
@@ -357,7 +354,7 @@ uint64_t ppool_count(struct fw_mm *mm, uint64_t *ret_errors)
 		if (!ppage_at(mm, at))
 			continue;
 		errors += !ppage_sound(mm, at);
-		taken += ppage_at(mm, at)->state != PPAGE_FREE;
+		taken += pages_taken(mm, at);
 	}
 	*ret_errors = errors + (taken != mm->ppool.taken);
 	return taken;

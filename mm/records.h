@@ -142,13 +142,11 @@ struct fw_section {
 struct fw_pfile {
 	uint64_t slots; /* (C) */
 	uint64_t limit; /* (M) slots that have a bitmap; multiple of chunk */
-	uint64_t used;	/* (M) */
-	uint64_t usable; /* (M) slots below limit that may ever be used */
-	uint64_t hint;	/* (n) where the last run ended */
-	uint64_t good;	/* (n) where what was written well ends */
-	uint64_t trial; /* (n) where to go on behind that */
-	uint64_t shy;	/* (n) what was written there failed: runs since, + 1 */
-	uint64_t fails, fails_since; /* (n) how often; since this second */
+	uint64_t used, usable; /* (M) slots below limit; that may ever be */
+	uint64_t hint, good; /* (n) where the last run, what is good, ends */
+	/* (n) Where to go on behind that, if what was written there failed:
+	 * runs since, + 1; how often it did, and since which second. */
+	uint64_t trial, shy, fails, fails_since;
 	uint64_t **dir[PFILE_DIRS]; /* (M) frames of 512 bitmap pointers */
 };
 
@@ -191,8 +189,7 @@ struct fw_mm {
 	void *port_area;	 /* (C) */
 	fw_vpn user_min, user_top; /* (C) */
 	struct fw_space *system; /* (M) or NULL; see system.c */
-	fw_vpn system_start, system_end; /* (M) */
-	fw_vpn session_start, session_end; /* (M) */
+	fw_vpn system_start, system_end, session_start, session_end; /* (M) */
 	fw_vpn kernel_low; /* (M) first of these, or FW_VPN_END */
 	struct fw_ppool ppool; /* (M) */
 	uint32_t stripes;	 /* (C) of each space lock */
@@ -218,19 +215,16 @@ struct fw_mm {
 	struct fw_section *sections, *bucket[SECTION_BUCKETS]; /* (M) */
 	uint64_t n_spaces, n_sections, n_actors; /* (M) */
 	uint64_t ws_kept; /* (M) sum of the hard minima of spaces */
-	uint32_t next_space_id;	 /* (M) */
-	uint32_t actor_top;	 /* (M) slots ever used */
+	uint32_t next_space_id, actor_top; /* (M) the latter: ever used */
 	uint64_t committed;	 /* (M) pages charged */
 	uint32_t strict;	 /* (C) see commit.c */
-	uint32_t pad0;
+	uint32_t write_fails, write_fails_since; /* (n) in a row; second */
 	uint64_t trim_clock;	 /* (n) batches trimmed so far */
 	uint32_t n_pfiles;	 /* (M) */
 	uint32_t progress;	 /* (n) changes when frames come free */
 	uint32_t waiting;	 /* (n) atomic: actors in fwp_wait; too high
 				  * when one died there: only wakes in vain */
 	uint32_t starved;	 /* (n) see reclaim.c */
-	uint32_t write_fails;	 /* (n) of page files, in a row ... */
-	uint64_t write_fails_since; /* (n) ... since this second */
 	struct fw_pfile pfile[FW_MAX_PAGE_FILES];
 	struct read_error read_error[WAIT_WORDS]; /* (n) by wait word */
 	uint32_t wait[WAIT_WORDS]; /* (n) by PFN: change when a read ends */
@@ -255,8 +249,7 @@ struct fw_mm {
 	uint64_t dead_count[FW_KIND_COUNT], dead_ticks[FW_KIND_COUNT],
 		dead_pages[FW_KIND_COUNT];
 	/* The journal. */
-	uint32_t undo_count;
-	uint32_t undo_pad;
+	uint32_t undo_count, undo_pad;
 	struct fw_undo undo[FW_UNDO_MAX];
 	struct fw_actor *actor[ACTOR_MAX];     /* (M) by index */
 	uint32_t actor_generation[ACTOR_MAX];  /* (M) */

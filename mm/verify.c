@@ -29,8 +29,7 @@ struct verify {
 	/* of the space at hand */
 	struct fw_space *space;
 	struct fw_vad *vad;
-	uint64_t resident, tables;
-	uint64_t listed; /* frames on lists of arrival */
+	uint64_t resident, tables, listed; /* on lists of arrival */
 };
 
 static void complain(struct verify *v, const char *what, uint64_t a,
@@ -650,6 +649,7 @@ static void slots_visit(struct verify *v)
 			sum += slot_hash(i, s);
 		}
 		expect(v, "slots of a file", pf->used, n);
+		expect(v, "usable ones", pf->usable, top - (top > 0));
 		used += n;
 	}
 	expect(v, "slots owned", v->slots, used);

@@ -180,13 +180,12 @@ static void batch_finish(struct write_batch *b)
 
 	for (i = 0; i < b->n_runs; i++) {
 		const struct write_run *r = &b->run[i];
-		bool good = r->status == FW_OK;
 
 		for (k = 0; k < r->n; k++)
 			frame_write_done(mm, frame_at(mm, b->pfn[r->first + k]),
-					 good);
+					 r->status == FW_OK);
 		slot_written(mm, r->file, r->slot, r->n, r->status);
-		if (!good)
+		if (r->status != FW_OK)
 			continue;
 		mm->writes++;
 		mm->pages_written += r->n;

@@ -237,6 +237,35 @@ TEST(death_with_a_page_file, "B34 C78")
 					  page_file_end});
 }
 
+/* One that has four bitmaps, as if its slots had been in use. */
+static void large_page_file(struct world *w)
+{
+	struct fw_mm *mm = w->r.s->mm;
+	struct fw_pfile *pf = &mm->pfile[1];
+	unsigned n = 99;
+
+	WANT(fw_page_file_add(mm, w->r.s->keeper, 100000, &n));
+	mm_lock(mm, w->r.s->keeper);
+	while (pf->limit < pf->slots) {
+		pf->used = pf->usable;
+		pfile_grow(mm);
+		mm_checkpoint(mm);
+	}
+	pf->used = 0;
+	mm_unlock(mm);
+}
+
+static void remove_page_file(struct world *w)
+{
+	WANT(fw_page_file_remove(w->r.s->mm, w->victim->actor, 1));
+}
+
+TEST(death_in_removing_a_page_file, "B34 C78")
+{
+	die_everywhere(&(struct scenario){large_page_file, remove_page_file,
+					  0, 0, page_file_end});
+}
+
 /* ---- limits of working sets ---------------------------------------------- */
 
 #define HARD_MAX 130

@@ -5,6 +5,8 @@
  */
 #include "machine.h"
 
+#include "mm/mm.h"
+
 static struct rig r;
 
 #define LOCKED_AT (BASE * (WIDE ? 64 : 6))
@@ -180,6 +182,38 @@ TEST(a_large_page_file, "B26 B28")
 		wrong += value != i * 77 + 1;
 	}
 	is_u64(wrong, 0, "wrong pages");
+	rig_end(&r);
+}
+
+/* Its bitmaps are more than one critical section can free. */
+TEST(the_largest_page_file_is_removed, "B28")
+{
+	uint64_t slots = 1000 * UINT64_C(32768);
+	struct fw_pfile *pf;
+	struct fw_totals t;
+	unsigned file;
+
+	if (slots > PTE_SLOT_VAD)
+		slots = PTE_SLOT_VAD;
+	r = rig_start(4096, 1, 1024);
+	t = totals(&r);
+	is_u64(fw_page_file_add(r.s->mm, r.s->keeper, slots, &file), FW_OK,
+	       "added");
+	pf = &r.s->mm->pfile[file];
+	mm_lock(r.s->mm, r.s->keeper);
+	while (pf->limit < pf->slots) {
+		pf->used = pf->usable; /* as if they were */
+		pfile_grow(r.s->mm);
+		mm_checkpoint(r.s->mm);
+	}
+	pf->used = 0;
+	mm_unlock(r.s->mm);
+	ok(totals(&r).pool > t.pool + slots / 32768, "bitmaps");
+	is_u64(fw_page_file_remove(r.s->mm, r.s->keeper, file), FW_OK,
+	       "removed");
+	is_u64(totals(&r).pool, t.pool, "frames of the core");
+	is_u64(totals(&r).slots, t.slots, "slots");
+	rig_verify(&r);
 	rig_end(&r);
 }
 

@@ -471,6 +471,43 @@ TEST(the_pool_is_used_up, "A22 C62")
 	finish();
 }
 
+/* Runs of more pages than there is room for in the journal. */
+TEST(large_runs_of_the_pool, "B48 C62")
+{
+	const uint64_t n = WIDE ? 10000 : 4500;
+	uint64_t charged;
+	fw_addr run[3], at;
+
+	start(4096);
+	charged = totals(&r).committed;
+	is_u64(fw_pool_create(r.s->mm, r.s->keeper, POOL, 3 * n + 1), FW_OK,
+	       "create");
+	for (unsigned i = 0; i < 3; i++)
+		is_u64(fw_pool_alloc(r.s->mm, r.s->keeper, n * PAGE, &run[i]),
+		       FW_OK, "run %u", i);
+	is_u64(totals(&r).committed, charged + 3 * n, "charged");
+	for (unsigned i = 0; i < 3; i++)
+		ok(put_kernel(r.cpu, run[i] + (n - 10) * PAGE, 10, i * 10),
+		   "written to");
+	rig_verify(&r);
+	is_u64(fw_pool_alloc(r.s->mm, r.s->keeper, 2 * PAGE, &at), FW_E_NOMEM,
+	       "one page is left");
+	is_u64(fw_pool_free(r.s->mm, r.s->keeper, run[1] + PAGE), FW_E_INVAL,
+	       "not the start of it");
+	is_u64(fw_pool_free(r.s->mm, r.s->keeper, run[1]), FW_OK, "free");
+	is_u64(fw_pool_free(r.s->mm, r.s->keeper, run[1]), FW_E_INVAL,
+	       "twice");
+	is_u64(totals(&r).committed, charged + 2 * n, "charged");
+	for (unsigned i = 0; i < 30; i++)
+		must(fw_pool_alloc(r.s->mm, r.s->keeper, 100 * PAGE, &at) ==
+		     FW_OK && at - run[1] < n * PAGE, "in its place");
+	rig_verify(&r);
+	for (unsigned i = 0; i < 3; i += 2)
+		is_u64(wrong_kernel(r.cpu, run[i] + (n - 10) * PAGE, 10,
+				    i * 10), 0, "contents");
+	finish();
+}
+
 /* ---- the port's own entries ---------------------------------------------- */
 
 /* Below them nothing but users: with 32 bits, the lower GiB. */
