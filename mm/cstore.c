@@ -126,6 +126,49 @@ static cstore_place *index_make(struct fw_mm *mm, uint64_t slot)
 	return words + slot % INDEX_SLOTS;
 }
 
+/* Whether all words of the part of the index with this slot are 0. */
+static bool index_is_empty(const struct fw_mm *mm, uint64_t slot)
+{
+	unsigned i;
+
+	for (i = 0; i < INDEX_SLOTS; i += 64)
+		if (!slot_word_empty(mm, CSTORE_FILE, slot + i))
+			return false;
+	return true;
+}
+
+/* Parts of the index of one chunk. */
+static void index_sweep(struct fw_mm *mm, uint64_t c)
+{
+	cstore_place ***dir = mm->store_index[c / DIR_ENTRIES];
+	cstore_place **frames = dir ? dir[c % DIR_ENTRIES] : NULL;
+	unsigned i;
+
+	for (i = 0; frames && i < INDEX_FRAMES; i++) {
+		if (!frames[i] || !index_is_empty(mm, c * PFILE_CHUNK_SLOTS +
+							      i * INDEX_SLOTS))
+			continue;
+		pool_free(mm, frames[i], FW_PAGE_SIZE);
+		FW_SET(mm, frames[i], NULL);
+		mm_checkpoint(mm);
+	}
+}
+
+void cstore_sweep(struct fw_mm *mm, struct fw_actor *actor)
+{
+	uint64_t c;
+
+	if (mm->store_freed < INDEX_SLOTS)
+		return;
+	mm_lock(mm, actor);
+	mm->store_freed = 0;
+	for (c = 0; c * PFILE_CHUNK_SLOTS < store_file(mm)->limit; c++) {
+		index_sweep(mm, c);
+		mm_breathe(mm, actor);
+	}
+	mm_unlock(mm);
+}
+
 /* ---- objects ------------------------------------------------------------- */
 
 bool cstore_live(const struct fw_mm *mm, cstore_pos pos)
@@ -226,7 +269,7 @@ void cstore_reap(struct fw_mm *mm)
 uint64_t cstore_publish(struct fw_mm *mm, cstore_pos pos)
 {
 	struct cstore_object *o = cstore_object(mm, pos);
-	uint64_t slot = slot_alloc_in(mm, CSTORE_FILE);
+	uint64_t slot = slot_alloc_store(mm);
 	cstore_place *w = slot ? index_make(mm, slot) : NULL;
 
 	if (!w) {

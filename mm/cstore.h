@@ -134,6 +134,9 @@ cstore_pos cstore_next(const struct fw_mm *mm, fw_pfn pfn, unsigned unit);
 bool cstore_live(const struct fw_mm *mm, cstore_pos pos);
 /* Gives back the frames in which nothing is left. Checkpoints. */
 void cstore_reap(struct fw_mm *mm);
+/* Frees what the index does not need any more, if there may be much of that; no
+ * locks. */
+void cstore_sweep(struct fw_mm *mm, struct fw_actor *actor);
 /* Marks in mm->scratch how many live objects have bytes in each frame; returns
  * how many things are wrong. `owns` is called for slots that objects own. */
 uint64_t cstore_audit(struct fw_mm *mm,

@@ -349,7 +349,10 @@ bool cstore_tidy(struct fw_mm *mm, struct fw_actor *actor)
 {
 	if (!cstore_on(mm) || !actor)
 		return false;
-	return tidy_pack(mm, actor) || cstore_condense(mm, actor);
+	if (tidy_pack(mm, actor) || cstore_condense(mm, actor))
+		return true;
+	cstore_sweep(mm, actor);
+	return false;
 }
 
 /* As those that are there need; most become half as large. A quarter of a small

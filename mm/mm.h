@@ -386,8 +386,8 @@ void image_free(struct fw_mm *mm, struct fw_image *image);
 /* A run of up to n adjacent slots; 0 when full. */
 unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
 		    uint64_t *ret_slot);
-/* One slot of this file; 0: none. */
-uint64_t slot_alloc_in(struct fw_mm *mm, unsigned file);
+/* One slot of the file of the compressed store; 0: none. */
+uint64_t slot_alloc_store(struct fw_mm *mm);
 void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot);
 /* What became of a write to a run of them. */
 void slot_written(struct fw_mm *mm, unsigned file, uint64_t slot, unsigned n,

@@ -15,6 +15,7 @@
 #define TRIAL 64 /* runs between two trials of a file that is full */
 #define FAIL_SECONDS 10 /* that it may be so before it counts as full ... */
 #define FAIL_MOST 200	/* ... or trials, where nobody counts seconds */
+#define TURN_LEAST 512	/* slots that are free, before they are looked for */
 
 #define WORD_BITS 64u
 #define DIR_ENTRIES 512u
@@ -390,13 +391,19 @@ unsigned slot_alloc(struct fw_mm *mm, unsigned n, unsigned *ret_file,
 		       : slot_alloc_from(mm, true, n, ret_file, ret_slot);
 }
 
-uint64_t slot_alloc_in(struct fw_mm *mm, unsigned file)
+/* The index that goes with them is in RAM: those at the beginning are used
+ * again as soon as there are some. */
+uint64_t slot_alloc_store(struct fw_mm *mm)
 {
-	struct fw_pfile *pf = &mm->pfile[file];
+	struct fw_pfile *pf = &mm->pfile[CSTORE_FILE];
 	uint64_t slot = 0;
 
 	if (pf->used >= pf->usable || refused(mm, FW_NEED_SLOT))
 		return 0;
+	if (mm->store_turn >= TURN_LEAST && mm->store_turn >= pf->used / 8) {
+		mm->store_turn = 0;
+		pf->hint = 1;
+	}
 	if (!slot_take(mm, pf, slots_all(pf), 1, &slot))
 		return 0;
 	pf->hint = slot + 1;
@@ -434,8 +441,12 @@ void slot_free(struct fw_mm *mm, unsigned file, uint64_t slot)
 	uint64_t *w;
 
 	FW_ASSERT(slot_is_used(mm, file, slot) && slot != 0);
-	if (file == CSTORE_FILE && cstore_on(mm) && cstore_drop(mm, slot))
-		return;
+	if (file == CSTORE_FILE && cstore_on(mm)) {
+		if (cstore_drop(mm, slot))
+			return;
+		mm->store_turn += slot < pf->hint;
+		mm->store_freed++;
+	}
 	w = slot_word(pf, slot);
 	FW_SET(mm, *w, *w & ~((uint64_t)1 << slot % WORD_BITS));
 	FW_SUB(mm, pf->used, 1);

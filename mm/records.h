@@ -204,9 +204,9 @@ struct fw_mm {
 	uint64_t store_frames; /* (M) on these two */
 	uint64_t store_pages, store_bytes; /* (M) live objects */
 	/* (n) cstore_size.c; cstore_dense.c: how far, store_in at its start */
-	uint32_t store_goal, store_noted, store_light, store_dense;
+	uint32_t store_goal, store_noted, store_light, store_dense, store_freed;
 	fw_pfn store_cursor;
-	uint64_t gain_ram, gain_store, gain_loads, store_seen;
+	uint64_t gain_ram, gain_store, gain_loads, store_seen, store_turn;
 	uint64_t ***store_index[PFILE_DIRS]; /* (M) 512 chunks each */
 	uint32_t block_head[BLOCK_LISTS]; /* (M) */
 	uint32_t pool_head[POOL_CLASSES]; /* (M) slabs with room, by PFN */

@@ -46,6 +46,28 @@ TEST(death_in_dropping_what_is_stored, "B28")
 					  NULL});
 }
 
+/* Some pages were in a part of the index of their own. */
+static void leave_a_part(struct world *w)
+{
+	to_store(w);
+	must(soft_map(w->victim, FREE_AT, 20, RW) == FW_OK, "map");
+	put_pages(w->victim, FREE_AT, 20, 1);
+	w->r.s->mm->pfile[CSTORE_FILE].hint = 3000;
+	to_store(w);
+	fw_unmap(AT(w), FREE_AT, 20 * PAGE);
+	w->r.s->mm->store_freed = 1000; /* as if there had been more */
+}
+
+static void sweep(struct world *w)
+{
+	cstore_sweep(w->r.s->mm, w->victim->actor);
+}
+
+TEST(death_in_sweeping_the_index, "B34")
+{
+	die_everywhere(&(struct scenario){leave_a_part, sweep, 0, 0, NULL});
+}
+
 /* As much as the store holds, of somebody else's. */
 static void fill_store(struct world *w)
 {

@@ -346,6 +346,59 @@ TEST(alone, "B28")
 	rig_end(&r);
 }
 
+/* A word for each page that is away, not for each that ever was. */
+TEST(the_index_is_no_larger_than_it_must_be, "B26")
+{
+	uint64_t pool;
+
+	r = start(2048, 512, 8192);
+	map_single(&r, BASE, 300);
+	fill_with(300, 5, 1);
+	let_go();
+	pool = totals(&r).pool;
+	for (unsigned i = 0; i < 150; i++) {
+		fill_with(300, 5, 1 + i);
+		let_go();
+	}
+	ok(r.s->mm->store_in > 30000, "%d pages went there",
+	   (int)r.s->mm->store_in);
+	ok(totals(&r).pool <= pool + 3, "%d frames, %d before",
+	   (int)totals(&r).pool, (int)pool);
+	rig_end(&r);
+}
+
+TEST(the_index_becomes_smaller, "B26")
+{
+	uint64_t page[PAGE / 8], pool, wrong = 0;
+
+	r = start(2048, 512, 8192);
+	map_single(&r, BASE, 8000);
+	pool = totals(&r).pool;
+	for (uint64_t i = 0; i < 8000; i++) {
+		for (unsigned k = 0; k < PAGE / 8; k++)
+			page[k] = i * 977 + 1;
+		soft_write(r.cpu, BASE + i * PAGE, page, PAGE);
+	}
+	let_go();
+	ok(totals(&r).pool > pool + 14, "frames of the index");
+	fw_unmap(r.s->mm, r.cpu->actor, r.cpu->space, BASE + 500 * PAGE,
+		 7500 * PAGE);
+	while (fw_writer_tick(r.s->mm, r.s->keeper))
+		;
+	ok(totals(&r).pool < pool + 5, "%d frames, %d before",
+	   (int)totals(&r).pool, (int)pool);
+	rig_verify(&r);
+	for (uint64_t i = 0; i < 500; i++) {
+		soft_read(r.cpu, BASE + i * PAGE, page, PAGE);
+		wrong += page[9] != i * 977 + 1;
+	}
+	is_u64(wrong, 0, "the others are there");
+	put_pages(r.cpu, BASE, 500, 1);
+	let_go();
+	is_u64(wrong_pages(r.cpu, BASE, 500, 1), 0, "and come back");
+	rig_end(&r);
+}
+
 TEST(bad_sizes_are_refused, "B28")
 {
 	struct fw_mm_config config = {.nframes = 1024, .user_min = 1,
