@@ -260,6 +260,27 @@ enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
 	return status;
 }
 
+/* The region takes over the n free pages on one side of it, at `edge`. */
+static enum fw_status region_grow(struct fw_mm *mm, struct fw_actor *actor,
+				  struct fw_space *space, struct fw_vad *v,
+				  fw_vpn *edge, struct vrange r)
+{
+	uint64_t n = r.end - r.start;
+	enum fw_status status = FW_OK;
+
+	mm_lock(mm, actor);
+	if (vad_charge(v, n) > 0 && !commit_allows(mm, n, v->flags))
+		status = FW_E_NOMEM;
+	if (status == FW_OK) {
+		FW_SET(mm, *edge, edge == &v->end ? r.end : r.start);
+		space_grown(mm, space, n);
+		commit_charge(mm, space, (int64_t)vad_charge(v, n));
+		vad_merge(mm, space, v);
+	}
+	mm_unlock(mm);
+	return status;
+}
+
 enum fw_status fw_extend(struct fw_mm *mm, struct fw_actor *actor,
 			 struct fw_space *space, fw_addr end, uint64_t more)
 {
@@ -275,18 +296,31 @@ enum fw_status fw_extend(struct fw_mm *mm, struct fw_actor *actor,
 		next = fw_vad_next(v);
 		status = next && next->start < r.end ? FW_E_EXIST : FW_OK;
 	}
-	mm_lock(mm, actor);
-	if (status == FW_OK && vad_charge(v, r.end - r.start) > 0 &&
-	    !commit_allows(mm, r.end - r.start, v->flags))
-		status = FW_E_NOMEM;
-	if (status == FW_OK) {
-		FW_SET(mm, v->end, r.end);
-		space_grown(mm, space, r.end - r.start);
-		commit_charge(mm, space,
-			      (int64_t)vad_charge(v, r.end - r.start));
-		vad_merge(mm, space, v);
+	if (status == FW_OK)
+		status = region_grow(mm, actor, space, v, &v->end, r);
+	fw_space_unlock(space);
+	return status;
+}
+
+enum fw_status fw_extend_down(struct fw_mm *mm, struct fw_actor *actor,
+			      struct fw_space *space, fw_addr start,
+			      uint64_t more)
+{
+	enum fw_status status = FW_E_NOENT;
+	struct fw_vad *v, *prev;
+	struct vrange r;
+
+	if (more > start || !range_valid(space, start - more, more, &r) ||
+	    !range_mappable(space, r))
+		return FW_E_INVAL;
+	fw_space_lock(space, actor);
+	v = vad_find(space, r.end);
+	if (v && v->start == r.end && v->kind == FW_VAD_PRIVATE) {
+		prev = vad_prev(v);
+		status = prev && prev->end > r.start ? FW_E_EXIST : FW_OK;
 	}
-	mm_unlock(mm);
+	if (status == FW_OK)
+		status = region_grow(mm, actor, space, v, &v->start, r);
 	fw_space_unlock(space);
 	return status;
 }

@@ -11,6 +11,7 @@
 #include "arch/host/kernel/trap.h"
 #include "os/image.h"
 
+#define STACK_FIXED 2048 /* auxv, its strings, one of ours, alignment */
 #define PIE_BASE 0x555555554000ull
 #define MAX_PHDRS 64
 
@@ -390,6 +391,21 @@ static void show_stack(struct kproc *p, const struct image *im, uint64_t sp,
 	if (show->n_auxv > sizeof(show->auxv) / sizeof(show->auxv[0]))
 		show->n_auxv = sizeof(show->auxv) / sizeof(show->auxv[0]);
 	memcpy(show->auxv, p->auxv, show->n_auxv * sizeof(show->auxv[0]));
+}
+
+static uint64_t vector_size(char *const *v)
+{
+	uint64_t bytes = 8;
+
+	for (; *v; v++)
+		bytes += k_strlen(*v) + 1 + 8;
+	return bytes;
+}
+
+uint64_t elf_stack_size(const struct host_stack *hs, const char *exec_name)
+{
+	return vector_size(hs->argv) + vector_size(hs->envp) +
+	       k_strlen(exec_name) + STACK_FIXED;
 }
 
 long elf_stack(struct kthread *t, const struct image *im,

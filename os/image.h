@@ -35,6 +35,8 @@ bool elf_acceptable(const uint8_t *head, long len);
 /* leaks.c */
 struct elf64_phdr;
 bool elf_seeks_leaks(long fd, const struct elf64_phdr *ph, unsigned n);
+/* How much elf_stack puts there, at most; bytes. */
+uint64_t elf_stack_size(const struct host_stack *hs, const char *exec_name);
 /* Makes the stack with strings, argv, envp, auxv; *ret_sp is the first rsp. */
 long elf_stack(struct kthread *t, const struct image *im,
 	       const struct host_stack *hs, const char *exec_name,

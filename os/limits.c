@@ -88,12 +88,6 @@ long limit_read(struct kthread *t, uint32_t which, uint64_t *ret_cur,
 	return 0;
 }
 
-/* The stack does not grow beyond its new limit. */
-static void limit_stack(struct kthread *t, const struct limit *new)
-{
-	t->p->stack_limit = new->cur < t->p->rlim_stack ? new->cur : 0;
-}
-
 /* The host knows how many descriptors there may be; the maximum stays. */
 static long limit_files(const struct fw_proc *proc, const struct limit *new)
 {
@@ -139,15 +133,11 @@ void limit_files_settle(struct kthread *t)
 static long limit_set(struct kthread *t, struct fw_proc *proc, uint64_t which,
 		      const struct limit *new, const struct limit *old)
 {
-	bool own = proc == t->p->proc;
 	long r = 0;
 
-	if (!limit_is_ours(which)) {
-		r = HC4(__NR_prlimit64, own ? 0 : proc->pid, which, new, 0);
-		if (!r && own && which == RLIMIT_STACK)
-			limit_stack(t, new);
-		return r;
-	}
+	if (!limit_is_ours(which))
+		return HC4(__NR_prlimit64,
+			   proc == t->p->proc ? 0 : proc->pid, which, new, 0);
 	if (new->cur > new->max)
 		return -EINVAL;
 	if (new->max > old->max && !capable(CAP_SYS_RESOURCE))

@@ -22,7 +22,6 @@
 #define ST_NOEXEC 8 /* in f_flags */
 #define MAP_TYPE_BITS 0xful
 #define MAP_SYNC_BIT 0x80000ul
-#define DOWN_GAP (256 * FW_PAGE_SIZE) /* below what grows downwards */
 
 /* Flags that MAP_SHARED_VALIDATE knows. */
 #define MAP_KNOWN                                                        \
@@ -500,47 +499,6 @@ long populate_all(struct kthread *t, uint64_t start, uint64_t len, bool write)
 void populate(struct kthread *t, uint64_t start, uint64_t len, bool write)
 {
 	populate_all(t, start, len, write);
-}
-
-/* ---- growing downwards -------------------------------------------------- */
-
-/* What lies below leaves a gap, unless nobody can touch it. */
-static bool may_come_near(const struct kthread *t, uint64_t at, uint64_t top)
-{
-	uint64_t low = at > DOWN_GAP ? at - DOWN_GAP : 0;
-	const struct fw_vad *v = fw_vad_at_or_above(t->p->space, low);
-
-	for (; v && vad_start(v) < top;
-	     v = fw_vad_next((struct fw_vad *)(uintptr_t)v))
-		if (vad_end(v) > low && v->prot &&
-		    !(v->flags & OS_VADF_GROWSDOWN))
-			return false;
-	return true;
-}
-
-bool os_grow_down(struct kthread *t, uint64_t addr)
-{
-	uint64_t at = addr & ~FW_PAGE_MASK;
-	const struct fw_vad *v;
-	struct fw_vad copy = { .flags = 0 };
-	uint64_t more;
-
-	if (at < FW_USER_MIN)
-		return false;
-	fw_space_lock(t->p->space, t->actor);
-	v = fw_vad_at_or_above(t->p->space, at);
-	if (v && v->flags & OS_VADF_GROWSDOWN && vad_start(v) > at &&
-	    may_come_near(t, at, vad_start(v)))
-		copy = *v;
-	fw_space_unlock(t->p->space);
-	if (!(copy.flags & OS_VADF_GROWSDOWN))
-		return false;
-	more = vad_start(&copy) - at;
-	if (vad_end(&copy) - at > limit_now(t, LIMIT_STACK) ||
-	    !limits_allow(t, more, false) ||
-	    (copy.flags & FW_VADF_LOCKED && lock_allows(t, more)))
-		return false;
-	return map_like(t, &copy, at, more, copy.flags, false) == 0;
 }
 
 /* ---- munmap, mprotect --------------------------------------------------- */

@@ -8,13 +8,14 @@
 
 #include "arch/host/kernel/trap.h"
 #include "os/busy.h"
-#include "os/image.h"
+#include "os/regions.h"
 
 #define PR_SET_NAME 15
-#define RLIMIT_STACK 3
-#define STACK_MIN (1ull << 20)
-#define STACK_MAX (1ull << 30)
-#define MMAP_GAP (128ull << 20)
+#define STACK_ROOM_MAX (1ull << 40)
+#define STACK_BELOW (128ull << 10) /* what it has at first beyond its content */
+/* Linux leaves so much more between stack and mappings, since a stack may
+ * begin so much lower there: room for limits that are raised later. */
+#define MMAP_GAP (16ull << 30)
 #define VVAR_PAGES 8
 #define VDSO_PAGES 4
 
@@ -92,20 +93,25 @@ static void map_ram(struct kproc *p)
 		give_up("the RAM holds no run");
 }
 
-static void layout(struct kproc *p)
+static uint64_t stack_limit(void)
 {
 	struct {
 		uint64_t now, max;
 	} limit = { 8 << 20, 0 };
 
-	HC4(__NR_prlimit64, 0, RLIMIT_STACK, 0, &limit);
-	p->rlim_stack = limit.now & ~FW_PAGE_MASK;
-	if (p->rlim_stack < STACK_MIN)
-		p->rlim_stack = STACK_MIN;
-	if (p->rlim_stack > STACK_MAX)
-		p->rlim_stack = STACK_MAX;
+	HC4(__NR_prlimit64, 0, LIMIT_STACK, 0, &limit);
+	return limit.now & ~FW_PAGE_MASK;
+}
+
+static void layout(struct kproc *p)
+{
+	uint64_t room = stack_limit();
+
+	if (room > STACK_ROOM_MAX)
+		room = STACK_ROOM_MAX;
+	p->regions = &p->own_regions;
 	p->stack_top = FW_USER_TOP - FW_PAGE_SIZE;
-	p->mmap_top = p->stack_top - p->rlim_stack - MMAP_GAP;
+	p->mmap_top = p->stack_top - room - MMAP_GAP;
 	p->vdso = aux(start.hs.auxv, AT_SYSINFO_EHDR);
 	if (p->vdso) {
 		p->vdso_start = p->vdso - VVAR_PAGES * FW_PAGE_SIZE;
@@ -196,6 +202,25 @@ static void set_comm(const char *path)
 	HC5(__NR_prctl, PR_SET_NAME, base, 0, 0, 0);
 }
 
+/*
+ * The stack's region: what is put there before the program starts, and some
+ * more. From then on it grows (os_grow_down), as far as the limit of that time
+ * says. Its lowest page is never given.
+ */
+static long map_stack(struct kthread *t, const struct image *im)
+{
+	uint64_t len, most = stack_limit();
+
+	len = page_up(elf_stack_size(&start.hs, t->p->proc->exec_name));
+	if (len < most)
+		len += most - len < STACK_BELOW ? most - len : STACK_BELOW;
+	len += FW_PAGE_SIZE;
+	return map_anon_at(t, t->p->stack_top - len, len,
+			   FW_PROT_R | FW_PROT_W |
+				   (im->exec_stack ? FW_PROT_X : 0),
+			   FW_VADF_STACK);
+}
+
 static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
 		 bool is_first)
 {
@@ -212,10 +237,7 @@ static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
 		return r;
 	set_comm(p->proc->exec_name);
 	p->brk_start = p->brk_end = im->brk;
-	r = map_anon_at(t, p->stack_top - p->rlim_stack, p->rlim_stack,
-			FW_PROT_R | FW_PROT_W |
-				(im->exec_stack ? FW_PROT_X : 0),
-			FW_VADF_STACK);
+	r = map_stack(t, im);
 	if (r)
 		return r;
 	return elf_stack(t, im, &start.hs, p->proc->exec_name, ret_sp);

@@ -467,10 +467,13 @@ enum fw_status fw_space_set_priority(struct fw_mm *mm, struct fw_actor *actor,
 enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
 		       struct fw_space *space, fw_addr from, uint64_t len,
 		       fw_addr to);
-/* Grows the region that ends at `end` by `more` bytes in place: FW_E_EXIST
- * when something is there already. */
+/* Grows the region that ends at `end`, or the private one that begins at
+ * `start`, by `more` bytes in place: FW_E_EXIST when something is there. */
 enum fw_status fw_extend(struct fw_mm *mm, struct fw_actor *actor,
 			 struct fw_space *space, fw_addr end, uint64_t more);
+enum fw_status fw_extend_down(struct fw_mm *mm, struct fw_actor *actor,
+			      struct fw_space *space, fw_addr start,
+			      uint64_t more);
 /* A free range of `len` bytes, page aligned, within [low, high): the highest
  * (top_down) or the lowest. Wants the space lock. FW_E_NOMEM when none. */
 enum fw_status fw_find_gap_locked(struct fw_space *space, uint64_t len,

@@ -141,6 +141,17 @@ TEST(death_in_move, "C48")
 	die_everywhere(&(struct scenario){NULL, move, 0, 8, NULL});
 }
 
+static void grow_down(struct world *w)
+{
+	WANT(fw_extend_down(AT(w), BASE, 8 * PAGE));
+	put_pages(w->victim, BASE - 8 * PAGE, 8, 1);
+}
+
+TEST(death_in_growing_down, "C48")
+{
+	die_everywhere(&(struct scenario){NULL, grow_down, 0, 0, NULL});
+}
+
 static void copy_on_write(struct world *w)
 {
 	put_pages(w->victim, BASE + 12 * PAGE, 8, 1012);

@@ -115,6 +115,84 @@ static void plain_overflow(void)
 	endless(0);
 }
 
+static void limit_of(pid_t pid, rlim_t to)
+{
+	struct rlimit limit = {to, RLIM_INFINITY};
+
+	must(!prlimit(pid, RLIMIT_STACK, &limit, NULL));
+}
+
+static void dive_far(void)
+{
+	dive(40000); /* some 24 MiB */
+}
+
+/* A limit counts from the moment it is set, whoever sets it. */
+static void raised(void)
+{
+	limit_of(0, 48 * MIB);
+	dive_far();
+}
+
+static void raised_for_ever(void)
+{
+	limit_of(0, RLIM_INFINITY);
+	dive_far();
+}
+
+static void raised_by_child(void)
+{
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (!pid) {
+		limit_of(getppid(), 48 * MIB);
+		_exit(0);
+	}
+	must(!wait_for(pid));
+	dive_far();
+}
+
+static long overflows_after(void)
+{
+	if (!sigsetjmp(back, 1))
+		endless(0);
+	return top - fault_at;
+}
+
+/* What the stack has is not taken away, but it gets no more. */
+static void lowered(void)
+{
+	size_t at;
+
+	alternate_stack();
+	dive(8000);
+	limit_of(0, MIB);
+	dive(8000);
+	at = (size_t)overflows_after();
+	printf("lowered: overflow between 4 and 6 MiB: %d\n",
+	       at > 4 * MIB && at < 6 * MIB);
+	limit_of(0, 8 * MIB);
+	dive(10000);
+}
+
+/* A region in the way ends it, with the gap that Linux leaves. */
+static void in_the_way(void)
+{
+	char *at = (char *)((uintptr_t)top & ~(PAGE - 1)) - 12 * MIB;
+	long end;
+
+	must(mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		  -1, 0) == at);
+	alternate_stack();
+	limit_of(0, 48 * MIB);
+	end = overflows_after() - 11 * (long)MIB;
+	printf("in the way: overflow at the gap: %d\n",
+	       end > -8192 && end < 8192);
+	must(!munmap(at, PAGE));
+	dive_far();
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit limit = {8 * MIB, RLIM_INFINITY};
@@ -123,7 +201,7 @@ int main(int argc, char **argv)
 
 	setbuf(stdout, NULL);
 	if (argc < 2) {
-		/* The limit of a stack is set when its program starts. */
+		/* The same limit to begin with, wherever this runs. */
 		must(!setrlimit(RLIMIT_STACK, &limit));
 		execl("/proc/self/exe", argv[0], "limited", (char *)NULL);
 		must(0);
@@ -135,6 +213,11 @@ int main(int argc, char **argv)
 	printf("again: %016lx\n", dive(10000));
 	in_child("overflow", overflow);
 	in_child("unhandled", plain_overflow);
+	in_child("raised", raised);
+	in_child("unlimited", raised_for_ever);
+	in_child("raised by its child", raised_by_child);
+	in_child("lowered", lowered);
+	in_child("in the way", in_the_way);
 	must(!pthread_create(&t, NULL, thread_overflow, NULL));
 	must(!pthread_join(t, NULL));
 	return 0;

@@ -129,6 +129,11 @@ TEST(changes_that_cannot_be, "C48 C75")
 	is_u64(fw_move(AT, BASE, 8 * PAGE, 4 * BASE), FW_E_FAULT,
 	       "more than a region");
 	is_u64(fw_move(AT, BASE, PAGE, BASE + PAGE), FW_E_EXIST, "occupied");
+	INVALID(fw_extend_down(AT, BASE, BASE + PAGE));
+	INVALID(fw_extend_down(AT, BASE, 0));
+	is_u64(fw_extend_down(AT, BASE + PAGE, PAGE), FW_E_NOENT,
+	       "not the beginning of a region");
+	is_u64(fw_extend_down(AT, BASE * 2, PAGE), FW_E_NOENT, "no region");
 	is_u64(r.cpu->space->n_vads, 1, "one region still");
 	is_u64(fw_unmap(AT, BASE, 4 * PAGE), FW_OK, "unmap");
 	end_untouched();

@@ -83,6 +83,35 @@ TEST(split_and_merge, "C24")
 	rig_end(&r);
 }
 
+static enum fw_status grow_down(fw_addr start, uint64_t pages)
+{
+	return fw_extend_down(r.s->mm, r.cpu->actor, r.cpu->space, start,
+			      pages * PAGE);
+}
+
+TEST(grown_downwards, "B14 C24")
+{
+	r = rig_start(1024, 1, 4096);
+	map_flags(&r, BASE + 32 * PAGE, 8, RW, FW_VADF_STACK);
+	map_flags(&r, BASE, 8, RW, 0);
+	put_pages(r.cpu, BASE + 33 * PAGE, 7, 1);
+	is_kind(touch(r.cpu, BASE + 32 * PAGE, FW_ACC_WRITE), FW_KIND_MAPERR);
+	is_u64(grow_down(BASE + 32 * PAGE, 8), FW_OK, "a stack");
+	is_u64(totals(&r).committed, 24, "charged");
+	put_pages(r.cpu, BASE + 25 * PAGE, 8, 1);
+	is_kind(touch(r.cpu, BASE + 24 * PAGE, FW_ACC_WRITE), FW_KIND_MAPERR);
+	is_u64(wrong_pages(r.cpu, BASE + 33 * PAGE, 7, 1), 0, "as before");
+	is_u64(grow_down(BASE + 24 * PAGE, 17), FW_E_EXIST, "not over others");
+	is_u64(grow_down(BASE + 24 * PAGE, 16), FW_OK, "up to them");
+	is_u64(count_regions(), 2, "two still");
+	map_flags(&r, BASE + 60 * PAGE, 4, RW, 0);
+	map_flags(&r, BASE + 50 * PAGE, 4, RW, 0);
+	is_u64(grow_down(BASE + 60 * PAGE, 6), FW_OK, "no stack");
+	is_u64(count_regions(), 3, "one with what it has reached");
+	rig_verify(&r);
+	rig_end(&r);
+}
+
 TEST(many_regions, "C24")
 {
 	enum { MANY = 1500 };

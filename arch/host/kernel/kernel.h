@@ -71,10 +71,8 @@ struct kproc {
 	int64_t host_maps;	/* mappings of the user half (estimate) */
 	uint64_t next_window;	/* where the next file window is tried */
 	uint64_t next_stack;	/* where the next kernel stack is tried */
-	uint64_t rlim_stack;	/* bytes the main stack may grow to */
 	struct kthread *agent;	/* its stack lies in this space */
 	uint64_t ram_bytes;	/* of the run */
-	uint64_t stack_limit;	/* when it is less now than rlim_stack */
 	uint32_t lock_future;	/* mlockall: OS_LOCKED_BITS of new regions */
 };
 

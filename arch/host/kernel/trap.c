@@ -231,30 +231,18 @@ static void trap_leave(struct kthread *t, const struct ucontext *uc,
 				       XSTATE_MAGIC_AT) == XSTATE_MAGIC;
 }
 
-/* The stack's region is as large as its limit was at the start; a program may
- * have lowered it since. */
-static bool beyond_stack(const struct kproc *p, uint64_t addr)
-{
-	return p->stack_limit && addr < p->stack_top - p->stack_limit &&
-	       addr >= p->stack_top - p->rlim_stack;
-}
-
 enum fw_kind k_fault(struct kthread *t, uint64_t addr, unsigned access,
 		     struct fw_fault *ret)
 {
 	uint64_t start = ticks_now();
 	struct fw_fault f = { .addr = addr, .access = access | FW_ACC_USER };
 
-	if (beyond_stack(t->p, addr)) {
-		f.kind = FW_KIND_MAPERR;
-	} else {
+	fw_fault(t->p->mm, t->actor, t->p->space, &f);
+	while (f.kind == FW_KIND_NOMEM ||
+	       (f.kind == FW_KIND_MAPERR && os_grow_down(t, addr))) {
+		if (f.kind == FW_KIND_NOMEM)
+			oom_kill(t);
 		fw_fault(t->p->mm, t->actor, t->p->space, &f);
-		while (f.kind == FW_KIND_NOMEM ||
-		       (f.kind == FW_KIND_MAPERR && os_grow_down(t, addr))) {
-			if (f.kind == FW_KIND_NOMEM)
-				oom_kill(t);
-			fw_fault(t->p->mm, t->actor, t->p->space, &f);
-		}
 	}
 	t->actor->fault_ticks[f.kind] += ticks_now() - start;
 	if (ret)
