@@ -242,6 +242,25 @@ uint64_t mapped_pages(struct kthread *t)
 	return pages;
 }
 
+uint64_t mapped_within(struct kthread *t, uint64_t start, uint64_t len)
+{
+	uint64_t end = start + len, bytes = 0, from, to;
+	struct fw_vad *v;
+
+	fw_space_lock(t->p->space, t->actor);
+	v = fw_vad_at_or_above(t->p->space, start);
+	for (; v && vad_start(v) < end; v = fw_vad_next(v)) {
+		from = vad_start(v) > start ? vad_start(v) : start;
+		to = vad_end(v) < end ? vad_end(v) : end;
+		if (v->flags & FW_VADF_STACK && from < v->stack_low
+							  << FW_PAGE_SHIFT)
+			from = v->stack_low << FW_PAGE_SHIFT;
+		bytes += to > from ? to - from : 0;
+	}
+	fw_space_unlock(t->p->space);
+	return bytes;
+}
+
 bool limits_allow(struct kthread *t, uint64_t more, bool data)
 {
 	uint64_t as = limit_now(t, RLIMIT_AS), most = limit_now(t, RLIMIT_DATA);

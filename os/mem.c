@@ -386,6 +386,16 @@ static bool is_data(unsigned prot, unsigned long flags)
 	       prot & FW_PROT_W && !(flags & MAP_GROWSDOWN);
 }
 
+/* Bytes that it adds to what is mapped. */
+static uint64_t added(struct kthread *t, uint64_t addr, uint64_t len,
+		      unsigned long flags)
+{
+	bool replace = flags & HOST_MAP_FIXED &&
+		       !(flags & HOST_MAP_FIXED_NOREPLACE);
+
+	return replace ? len - mapped_within(t, addr, len) : len;
+}
+
 long sys_mmap(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint64_t len = page_up((uint64_t)a[1]);
@@ -396,7 +406,8 @@ long sys_mmap(struct kthread *t, struct ucontext *uc, const long a[6])
 	long r = mmap_check(t, a);
 
 	(void)uc;
-	if (!r && !limits_allow(t, len, is_data(prot, flags)))
+	if (!r && !limits_allow(t, added(t, (uint64_t)a[0], len, flags),
+				is_data(prot, flags)))
 		r = -ENOMEM;
 	if (!r)
 		r = make_backing(t, flags, (int)a[4], (uint64_t)a[5], len, prot,
@@ -514,7 +525,8 @@ long sys_munmap(struct kthread *t, struct ucontext *uc, const long a[6])
 		fw_unmap(t->p->mm, t->actor, t->p->space, start, len));
 }
 
-/* Whether what becomes data is more than may be. */
+/* Whether what becomes data is more than may be. As at Linux, one that has
+ * more mapped already than it may is not refused. */
 static bool data_allows(struct kthread *t, uint64_t start, uint64_t end)
 {
 	uint64_t more = 0;
@@ -532,7 +544,8 @@ static bool data_allows(struct kthread *t, uint64_t start, uint64_t end)
 		if (!(v.prot & FW_PROT_W) && !vad_shared(&v))
 			more += to - from;
 	}
-	return !more || limits_allow(t, more, true);
+	return !more || limits_allow(t, more, true) ||
+	       !limits_allow(t, more, false);
 }
 
 /* PROT_GROWSDOWN: from the start of what grows downwards. */

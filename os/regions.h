@@ -116,6 +116,9 @@ bool capable(unsigned capability);
 #define CAP_SYS_RESOURCE 24
 /* As Linux counts them: of the stack only what it has grown to. */
 uint64_t mapped_pages(struct kthread *t);
+/* Bytes of the range that are in regions: what a mapping in their place does
+ * not add. */
+uint64_t mapped_within(struct kthread *t, uint64_t start, uint64_t len);
 /* False when a mapping of `more` bytes would exceed RLIMIT_AS, or RLIMIT_DATA
  * if it is data. */
 bool limits_allow(struct kthread *t, uint64_t more, bool data);

@@ -369,6 +369,8 @@ static long attach_allowed(struct kthread *t, uint64_t at, uint64_t len,
 		return -EPERM;
 	if (locked_future(t) && lock_allows(t, len))
 		return -EAGAIN;
+	if (replace)
+		len -= mapped_within(t, at, len);
 	return limits_allow(t, len, false) ? 0 : -ENOMEM;
 }
 
