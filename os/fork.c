@@ -10,6 +10,7 @@
  * parent's space, on a kernel stack of its own, until it execs or exits.
  */
 #include "arch/host/kernel/trap.h"
+#include "os/regions.h"
 #include "os/thread.h"
 
 #define CSIGNAL 0xffull
@@ -55,7 +56,8 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 	p->odd_children = 0;
 	p->sig_lock = 0;
 	p->proc = proc;
-	p->lock_future = 0;
+	memset(&p->regions->lock, 0, sizeof(p->regions->lock));
+	p->regions->lock_future = 0;
 	p->space = space;
 	hostmap_forked(t, rq->inherited);
 	if (p->agent) {
@@ -150,8 +152,10 @@ static long do_fork(struct kthread *t, struct ucontext *uc,
 
 	if (!proc)
 		return -ENOMEM;
+	regions_lock(t);
 	pid = fork_space_locking(t, proc, &child);
 	if (pid) {
+		regions_unlock(t);
 		proc_remove(t, proc);
 		return pid;
 	}
@@ -167,6 +171,7 @@ static long do_fork(struct kthread *t, struct ucontext *uc,
 		return 0;
 	}
 	fw_space_unlock(mine);
+	regions_unlock(t);
 	if (K_IS_ERR(pid))
 		return fork_failed(t, proc, child, pid);
 	return after_fork(t, rq, pid);
@@ -222,6 +227,7 @@ static void vfork_done(struct kthread *t, struct vchild *v, long pid)
 				   __ATOMIC_SEQ_CST);
 		proc_remove(t, v->proc);
 	}
+	t->p->proc->image.brk = t->p->regions->brk_end;
 	kthread_free(v->t);
 	window_close((uint64_t)v, sizeof(*v));
 }

@@ -182,7 +182,7 @@ long sys_mlockall(struct kthread *t, struct ucontext *uc, const long a[6])
 		return -EPERM;
 	if (a[0] & MCL_CURRENT_BIT && !within(t, mapped_pages(t)))
 		return -ENOMEM;
-	t->p->lock_future = a[0] & MCL_FUTURE_BIT ? set : 0;
+	t->p->regions->lock_future = a[0] & MCL_FUTURE_BIT ? set : 0;
 	if (!(a[0] & MCL_CURRENT_BIT))
 		return 0;
 	mark_all(t, set);
@@ -201,7 +201,7 @@ long sys_munlockall(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
 	(void)a;
-	t->p->lock_future = 0;
+	t->p->regions->lock_future = 0;
 	mark_all(t, 0);
 	return 0;
 }

@@ -271,7 +271,7 @@ static long map_backing(struct kthread *t, uint64_t at, uint64_t len,
 
 uint32_t locked_future(const struct kthread *t)
 {
-	return t->p->lock_future & OS_LOCKED_BITS;
+	return t->p->regions->lock_future & OS_LOCKED_BITS;
 }
 
 static uint32_t vad_flags_of(const struct kthread *t, unsigned long flags)
@@ -605,7 +605,8 @@ static long brk_grow(struct kthread *t, uint64_t from, uint64_t to)
 {
 	struct kproc *p = t->p;
 
-	if (!p->lock_future && from > page_up(p->brk_start) &&
+	if (!p->regions->lock_future &&
+	    from > page_up(p->regions->brk_start) &&
 	    fw_extend(p->mm, t->actor, p->space, from, to - from) == FW_OK)
 		return 0;
 	return map_backing(t, from, to - from, FW_PROT_R | FW_PROT_W,
@@ -618,27 +619,40 @@ static bool brk_allows(struct kthread *t, uint64_t old, uint64_t new)
 {
 	uint64_t data = limit_now(t, LIMIT_DATA);
 
-	return new - page_up(t->p->brk_start) <= data &&
+	return new - page_up(t->p->regions->brk_start) <= data &&
 	       limits_allow(t, new - old, true) &&
 	       (!locked_future(t) || !lock_allows(t, new - old)) &&
 	       is_free(t, old, new - old + FW_PAGE_SIZE);
 }
 
-long sys_brk(struct kthread *t, struct ucontext *uc, const long a[6])
+/* Moves the end there if that can be; the pages that it won. */
+static uint64_t brk_move(struct kthread *t, uint64_t want)
 {
 	struct kproc *p = t->p;
-	uint64_t want = (uint64_t)a[0];
-	uint64_t old = page_up(p->brk_end), new = page_up(want);
+	uint64_t old = page_up(p->regions->brk_end), new = page_up(want);
 
-	(void)uc;
-	if (want < p->brk_start || new >= FW_USER_TOP || new < want)
-		return (long)p->brk_end;
 	if (new > old && (!brk_allows(t, old, new) || brk_grow(t, old, new)))
-		return (long)p->brk_end;
+		return 0;
 	if (new < old)
 		fw_unmap(p->mm, t->actor, p->space, new, old - new);
-	p->brk_end = p->proc->image.brk = want;
-	if (new > old && locked_future(t) == FW_VADF_LOCKED)
-		populate(t, old, new - old, true);
-	return (long)want;
+	p->regions->brk_end = p->proc->image.brk = want;
+	return new > old ? new - old : 0;
+}
+
+long sys_brk(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	struct kregions *r = t->p->regions;
+	uint64_t want = (uint64_t)a[0], more, end;
+
+	(void)uc;
+	if (want < r->brk_start || page_up(want) >= FW_USER_TOP ||
+	    page_up(want) < want)
+		return (long)r->brk_end;
+	regions_lock(t);
+	more = brk_move(t, want);
+	end = r->brk_end;
+	regions_unlock(t);
+	if (more && locked_future(t) == FW_VADF_LOCKED)
+		populate(t, page_up(end) - more, more, true);
+	return (long)end;
 }

@@ -110,7 +110,7 @@ bool view_guest(struct kthread *t, struct view *v, uint32_t pid)
 	if (v->own) {
 		take_record(v, t->p->proc);
 		v->space = t->p->space;
-		v->image.brk = t->p->brk_end;
+		v->image.brk = t->p->regions->brk_end;
 		return true;
 	}
 	procs_lock(t);

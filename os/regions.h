@@ -58,6 +58,18 @@ static inline uint64_t vad_window(const struct fw_vad *v)
 	return v->cookie + (v->page << FW_PAGE_SHIFT);
 }
 
+/* Between these nobody else places regions in this space, or moves brk. Not
+ * across calls of the host that may wait for other processes. */
+static inline void regions_lock(struct kthread *t)
+{
+	fwp_lock(&t->p->regions->lock, t->actor->id);
+}
+
+static inline void regions_unlock(struct kthread *t)
+{
+	fwp_unlock(&t->p->regions->lock);
+}
+
 /* Like Linux's VM_SHARED | VM_MAYSHARE and its is_data_mapping(). */
 static inline bool vad_shared(const struct fw_vad *v)
 {

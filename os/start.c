@@ -236,7 +236,7 @@ static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
 	if (r)
 		return r;
 	set_comm(p->proc->exec_name);
-	p->brk_start = p->brk_end = im->brk;
+	p->regions->brk_start = p->regions->brk_end = im->brk;
 	r = map_stack(t, im);
 	if (r)
 		return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vforks - children that borrow their parent's memory: posix_spawn, vfork
- * with exec, with an exec that fails, and with an exit.
+ * with exec, with an exec that fails, and with an exit; and its heap.
  */
 #include "prog.h"
 
@@ -80,6 +80,57 @@ static void vforks(void)
 	printf("killed: %d\n", wait_for(pid));
 }
 
+#define BLOCKS 20
+#define BLOCK 100000
+
+static long brk_to(long at)
+{
+	return syscall(SYS_brk, at);
+}
+
+static void brk_by_child(long at)
+{
+	pid_t pid = vfork();
+
+	must(pid >= 0);
+	if (!pid) {
+		if (brk_to(at) == at)
+			((volatile char *)at)[-100] = 1;
+		_exit(0);
+	}
+	must(!wait_for(pid));
+}
+
+/* The heap is the address space's, whoever of the two moves its end. */
+static void borrowed_heap(void)
+{
+	static char *block[BLOCKS];
+	long end = brk_to(0);
+	pid_t pid;
+
+	brk_by_child(end + (long)MIB);
+	printf("grown by child: %ld\n", brk_to(0) - end);
+	printf("and by parent: %ld\n", brk_to(end + 2 * (long)MIB) - end);
+	((volatile char *)end)[2 * MIB - 1] = 1;
+	brk_by_child(end + PAGE);
+	printf("shrunk by child: %ld\n", brk_to(0) - end);
+	must(brk_to(end) == end);
+	for (unsigned i = 0; i < BLOCKS; i++)
+		memset(block[i] = malloc(BLOCK), 1, BLOCK);
+	pid = vfork();
+	must(pid >= 0);
+	if (!pid) {
+		for (unsigned i = BLOCKS; i-- > 0;)
+			free(block[i]);
+		_exit(0);
+	}
+	must(!wait_for(pid));
+	for (unsigned i = 0; i < BLOCKS; i++)
+		memset(block[i] = malloc(BLOCK), 2, BLOCK);
+	for (unsigned i = 0; i < BLOCKS; i++)
+		must(block[i][BLOCK - 1] == 2);
+}
+
 /* A child that waits for its parent must not wait for ever: the parent is
  * suspended, others are not. */
 static void with_signals(void)
@@ -146,6 +197,7 @@ int main(void)
 	setbuf(stdout, NULL);
 	spawns();
 	vforks();
+	borrowed_heap();
 	with_signals();
 	every_kind();
 	return 0;

@@ -45,6 +45,14 @@ struct k_action {
 	uint64_t mask;
 };
 
+/* What goes with an address space: a vfork child has its parent's. */
+struct kregions {
+	struct fw_lock lock;	/* of who places regions or moves brk; outside
+				 * the space lock */
+	uint64_t brk_start, brk_end; /* bytes */
+	uint32_t lock_future;	/* mlockall: OS_LOCKED_BITS of new regions */
+};
+
 /*
  * A process's private kernel data. Fork copies it with the address space; a
  * vfork child gets one of its own. Not shared with other processes.
@@ -60,7 +68,8 @@ struct kproc {
 	uint32_t odd_children;	/* has had one whose end is not SIGCHLD */
 	uint32_t sig_lock;	/* spin/futex word for actions[] */
 	struct k_action actions[K_NSIG + 1];
-	uint64_t brk_start, brk_end; /* bytes; under the space lock */
+	struct kregions *regions; /* own_regions, of this one or its parent */
+	struct kregions own_regions;
 	uint64_t stack_top;
 	uint64_t mmap_top;	/* mappings are placed below */
 	uint64_t vdso;		/* address of the host's vdso, 0 none */
@@ -73,7 +82,6 @@ struct kproc {
 	uint64_t next_stack;	/* where the next kernel stack is tried */
 	struct kthread *agent;	/* its stack lies in this space */
 	uint64_t ram_bytes;	/* of the run */
-	uint32_t lock_future;	/* mlockall: OS_LOCKED_BITS of new regions */
 };
 
 /* One thread: at the top of its kernel stack, fs_base while in here. */
