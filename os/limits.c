@@ -180,7 +180,7 @@ static struct fw_proc *other_guest(struct kthread *t, uint32_t pid)
 
 long sys_prlimit64(struct kthread *t, struct ucontext *uc, const long a[6])
 {
-	uint32_t pid = (uint32_t)a[0];
+	uint32_t pid = proc_of_thread(t, (uint32_t)a[0]);
 	struct fw_proc *proc = t->p->proc;
 	struct buffers b;
 

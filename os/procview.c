@@ -144,8 +144,8 @@ static bool classify_process(struct kthread *t, struct view *v)
 		return true;
 	/* The name of a thread, which is not listed but there */
 	v->tid = id;
-	return !HC3(__NR_tgkill, t->p->pid, id, 0) &&
-	       view_guest(t, v, t->p->pid);
+	pid = proc_of_thread(t, id);
+	return pid != id && view_guest(t, v, pid);
 }
 
 static bool is_in(const struct view *v, const char *folder)

@@ -264,7 +264,8 @@ static long allowed(struct transfer *x)
 
 static long vm_call(struct kthread *t, const long a[6], bool write)
 {
-	struct transfer x = {.t = t, .pid = (uint32_t)a[0], .write = write,
+	struct transfer x = {.t = t, .write = write,
+			     .pid = proc_of_thread(t, (uint32_t)a[0]),
 			     .local = (uint64_t)a[1],
 			     .n_local = (uint64_t)a[2],
 			     .remote = (uint64_t)a[3],

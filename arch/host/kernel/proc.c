@@ -28,6 +28,31 @@ struct fw_proc *proc_find(struct kthread *t, uint32_t pid)
 	return p;
 }
 
+struct owner {
+	uint32_t tid, pid;
+};
+
+static void owner_visit(struct fw_actor *actor, void *arg)
+{
+	struct owner *o = arg;
+
+	if (actor->host_tid == o->tid && actor->port_ptr)
+		o->pid = actor->host_pid;
+}
+
+/* A record may outlive its thread: the host is asked, too. */
+uint32_t proc_of_thread(struct kthread *t, uint32_t tid)
+{
+	struct owner o = { .tid = tid };
+
+	if (!tid || proc_find(t, tid))
+		return tid;
+	fw_actor_each(t->p->mm, t->actor, owner_visit, &o);
+	if (!o.pid || HC3(__NR_tgkill, o.pid, tid, 0) == -ESRCH)
+		return tid;
+	return o.pid;
+}
+
 struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent)
 {
 	struct fw_run *run = t->p->run;

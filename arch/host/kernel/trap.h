@@ -74,6 +74,8 @@ struct ucontext *kthread_copy_frame(struct kthread *to,
 
 /* proc.c */
 struct fw_proc *proc_find(struct kthread *t, uint32_t pid);
+/* The guest whose thread this is: its pid; any other number as it is. */
+uint32_t proc_of_thread(struct kthread *t, uint32_t tid);
 /* Registers a process; NULL when there is no memory. */
 struct fw_proc *proc_add(struct kthread *t, uint32_t pid, uint32_t parent);
 /*
