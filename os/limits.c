@@ -11,6 +11,7 @@
 #include <linux/capability.h>
 #include <linux/resource.h>
 
+#include "arch/host/proclist.h"
 #include "os/buffers.h"
 #include "os/regions.h"
 
@@ -75,12 +76,22 @@ static long limit_get(struct kthread *t, struct fw_proc *proc, uint64_t which,
 	return 0;
 }
 
-long limit_read(struct kthread *t, uint32_t which, uint64_t *ret_cur,
-		uint64_t *ret_max)
+long limit_read(struct kthread *t, uint32_t pid, uint32_t which,
+		uint64_t *ret_cur, uint64_t *ret_max)
 {
+	const struct fw_proc *p;
 	struct limit l;
-	long ret = limit_get(t, t->p->proc, which, &l);
+	long ret = -ESRCH;
 
+	procs_lock(t);
+	p = proclist_find(t->p->run, pid);
+	if (p && limit_is_ours(which)) {
+		l = (struct limit){p->limit_cur[which], p->limit_max[which]};
+		ret = 0;
+	}
+	procs_unlock(t);
+	if (!limit_is_ours(which))
+		ret = HC4(__NR_prlimit64, pid, which, 0, &l);
 	if (ret)
 		return ret;
 	*ret_cur = l.cur;

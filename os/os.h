@@ -78,9 +78,9 @@ os_call_fn sys_close, sys_dup2, sys_dup3, sys_close_range;
 
 /* limits.c */
 os_call_fn sys_prlimit64, sys_setrlimit, sys_getrlimit;
-/* A limit as the guest has it. */
-long limit_read(struct kthread *t, uint32_t which, uint64_t *ret_cur,
-		uint64_t *ret_max);
+/* A limit as that guest has it. */
+long limit_read(struct kthread *t, uint32_t pid, uint32_t which,
+		uint64_t *ret_cur, uint64_t *ret_max);
 /* The limits of the first program: those that the front end found. */
 void limits_first(struct kthread *t);
 /* exec: for a moment there may be as many descriptors as the host allows. */

@@ -393,8 +393,8 @@ static void put_limit(struct text *o, uint64_t value)
 }
 
 /* "Max file size    unlimited    unlimited    bytes", in wider columns */
-static bool put_own_limit(struct kthread *t, struct text *o, const char *line,
-			  const char *end)
+static bool put_own_limit(struct kthread *t, uint32_t pid, struct text *o,
+			  const char *line, const char *end)
 {
 	static const struct {
 		const char *name;
@@ -412,7 +412,7 @@ static bool put_own_limit(struct kthread *t, struct text *o, const char *line,
 		if (end - line < LIMIT_COLUMN + 2 * (LIMIT_WIDTH + 1) ||
 		    memcmp(line, names[i].name, k_strlen(names[i].name)))
 			continue;
-		if (limit_read(t, names[i].which, &cur, &max))
+		if (limit_read(t, pid, names[i].which, &cur, &max))
 			return false;
 		text_bytes(o, line, LIMIT_COLUMN);
 		put_limit(o, cur);
@@ -424,7 +424,6 @@ static bool put_own_limit(struct kthread *t, struct text *o, const char *line,
 	return false;
 }
 
-/* Limits of other guests are the host's: theirs are in their own memory. */
 long view_limits(struct kthread *t, const struct view *v, long fd,
 		 struct text *o)
 {
@@ -435,7 +434,7 @@ long view_limits(struct kthread *t, const struct view *v, long fd,
 	if (n < 0)
 		return n;
 	while ((line = take_line(&s, host + n, &end)) != NULL)
-		if (!v->own || !put_own_limit(t, o, line, end))
+		if (!put_own_limit(t, v->pid, o, line, end))
 			text_bytes(o, line, (uint64_t)(end - line) + 1);
 	return 0;
 }

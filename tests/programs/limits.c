@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * limits - resource limits across exec, System V shared memory between
- * processes, locks, and what getrusage and wait4 say. Prints what is the same
- * natively.
+ * limits - resource limits across exec, of memory that is replaced, by thread
+ * id and of others, System V shared memory between processes, locks, and what
+ * getrusage and wait4 say. Prints what is the same natively.
  */
 #include "prog.h"
 
+#include <pthread.h>
 #include <sys/ipc.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #define TOUCHED 2000
@@ -174,6 +177,180 @@ static void lock_pages(void)
 	must(!munlock(p, 64 * PAGE));
 }
 
+/* ---- memory that takes the place of other memory ------------------------ */
+
+static void limit_to(int which, size_t bytes)
+{
+	struct rlimit l = {bytes, RLIM_INFINITY};
+
+	must(!setrlimit(which, &l));
+}
+
+static long map_over(char *at, size_t bytes, int prot)
+{
+	return mmap(at, bytes, prot,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+		    -1, 0) == MAP_FAILED
+		       ? -errno
+		       : 0;
+}
+
+/* It adds nothing to what counts. */
+static void in_place(void)
+{
+	char *p = mmap(NULL, 160 * MIB, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int id = shmget(IPC_PRIVATE, 64 * MIB, IPC_CREAT | 0600);
+
+	must(p != MAP_FAILED && id >= 0);
+	limit_to(RLIMIT_AS, 220 * MIB);
+	show("address space: over it", map_over(p, 120 * MIB, PROT_READ));
+	show("beside it", mmap(NULL, 120 * MIB, PROT_READ,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0) == MAP_FAILED);
+	show("beyond it", map_over(p + 120 * MIB, 120 * MIB, PROT_READ));
+	show("a segment over it",
+	     shmat(id, p, SHM_REMAP) == (void *)p ? 0 : -errno);
+	must(!shmctl(id, IPC_RMID, NULL));
+	limit_to(RLIMIT_DATA, 90 * MIB);
+	show("data", map_over(p, 40 * MIB, PROT_READ | PROT_WRITE));
+	show("data over it", map_over(p, 40 * MIB, PROT_READ | PROT_WRITE));
+	show("more data over it",
+	     map_over(p, 80 * MIB, PROT_READ | PROT_WRITE));
+	show("data by mprotect", mprotect(p + 120 * MIB, 40 * MIB,
+					  PROT_READ | PROT_WRITE)
+					 ? -errno
+					 : 0);
+	limit_to(RLIMIT_AS, 20 * MIB);
+	show("when all is full", mprotect(p + 150 * MIB, 10 * MIB,
+					  PROT_READ | PROT_WRITE)
+					 ? -errno
+					 : 0);
+}
+
+/* ---- by the number of a thread ------------------------------------------ */
+
+#define DIRTY (24 * MIB)
+
+/* Its page file may be longer than its own files. */
+static void dirty_much(void)
+{
+	uint64_t *p = map_anon(DIRTY, 0);
+
+	for (size_t i = 0; i < DIRTY / 8; i++)
+		p[i] = mix(i);
+	for (size_t i = 0; i < DIRTY / 8; i += 511)
+		must(p[i] == mix(i));
+	must(!munmap(p, DIRTY));
+}
+
+static void *thread_looks(void *arg)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+	struct rlimit a, b, small = {8192, 8192};
+	char text[8] = "none", *p = map_anon(2 * PAGE, 0);
+	struct iovec here = {text, 8}, there = {p + PAGE, 8};
+
+	strcpy(p + PAGE, "paged");
+	must(!madvise(p, 2 * PAGE, MADV_PAGEOUT));
+	show("read by a thread's number",
+	     process_vm_readv(tid, &here, 1, &there, 1, 0));
+	there.iov_base = p;
+	show("written", process_vm_writev(tid, &here, 1, &there, 1, 0));
+	printf("%s %s\n", text, p);
+	must(!prlimit(tid, RLIMIT_MEMLOCK, NULL, &a));
+	must(!getrlimit(RLIMIT_MEMLOCK, &b));
+	show("the same limit", !memcmp(&a, &b, sizeof(a)));
+	show("small files", prlimit(tid, RLIMIT_FSIZE, &small, NULL));
+	must(!getrlimit(RLIMIT_FSIZE, &b));
+	show("as said", (long)b.rlim_cur);
+	dirty_much();
+	return arg;
+}
+
+static void by_thread(void)
+{
+	pthread_t thread;
+
+	must(!pthread_create(&thread, NULL, thread_looks, NULL));
+	must(!pthread_join(thread, NULL));
+}
+
+/* ---- of another process ------------------------------------------------- */
+
+static int ask[2], tell[2];
+
+static void *thread_waits(void *arg)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+	char byte;
+
+	must(write(tell[1], &tid, sizeof(tid)) == sizeof(tid));
+	must(read(ask[0], &byte, 1) == 1);
+	return arg;
+}
+
+static void print_limits(pid_t pid)
+{
+	static const char *const names[] = {"Max address", "Max file size",
+					    "Max data", "Max locked"};
+	char path[40], line[200];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
+	f = fopen(path, "r");
+	must(f);
+	while (fgets(line, sizeof(line), f))
+		for (unsigned i = 0; i < 4; i++)
+			if (!strncmp(line, names[i], strlen(names[i])))
+				fputs(line, stdout);
+	fclose(f);
+}
+
+static void of_another(void)
+{
+	struct rlimit l, high = {4096000, 4096000};
+	char text[8] = "other", got[8] = "", *p = map_anon(PAGE, 0);
+	struct iovec here = {got, 8}, there = {p, 8};
+	pthread_t thread;
+	pid_t pid, tid;
+
+	must(!pipe(ask) && !pipe(tell));
+	memcpy(p, text, 8);
+	pid = fork();
+	if (pid == 0) {
+		limit_to(RLIMIT_AS, 3000 * MIB);
+		limit_to(RLIMIT_DATA, 2000 * MIB);
+		must(!pthread_create(&thread, NULL, thread_waits, NULL));
+		must(!pthread_join(thread, NULL));
+		must(!getrlimit(RLIMIT_FSIZE, &l));
+		_exit(l.rlim_cur == high.rlim_cur);
+	}
+	must(read(tell[0], &tid, sizeof(tid)) == sizeof(tid));
+	memcpy(p, "mine", 5);
+	show("another's limit", prlimit(tid, RLIMIT_FSIZE, &high, NULL));
+	print_limits(pid);
+	show("its memory", process_vm_readv(tid, &here, 1, &there, 1, 0));
+	printf("%s\n", got);
+	must(write(ask[1], "", 1) == 1);
+	show("it has it", wait_for(pid));
+}
+
+static void in_child(void (*how)(void))
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		how();
+		fflush(stdout);
+		_exit(0);
+	}
+	show("child", wait_for(pid));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "again"))
@@ -184,5 +361,8 @@ int main(int argc, char **argv)
 	share_segment();
 	list_segment();
 	lock_pages();
+	in_child(in_place);
+	in_child(by_thread);
+	in_child(of_another);
 	return 0;
 }
