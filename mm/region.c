@@ -124,8 +124,8 @@ static void region_remove(struct fw_mm *mm, struct fw_actor *actor,
 		fwp_view_gone(space, cookie, page, n);
 }
 
-static enum fw_status unmap_locked(struct fw_mm *mm, struct fw_actor *actor,
-				   struct fw_space *space, struct vrange r)
+enum fw_status range_unmap(struct fw_mm *mm, struct fw_actor *actor,
+			   struct fw_space *space, struct vrange r)
 {
 	struct fw_vad *v = vad_above(space, r.start);
 	bool ok;
@@ -158,7 +158,7 @@ enum fw_status fw_unmap(struct fw_mm *mm, struct fw_actor *actor,
 	 * not refused for the lack of one. */
 	meta_room(mm, actor, space);
 	range_lock(mm, actor, space, r);
-	status = unmap_locked(mm, actor, space, r);
+	status = range_unmap(mm, actor, space, r);
 	fw_space_unlock(space);
 	section_sweep(mm, actor);
 	return status;
@@ -243,7 +243,7 @@ enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
 	range_lock(mm, actor, space, r);
 	v = vad_above(space, r.start);
 	if (v && v->start < r.end)
-		status = rq->replace ? unmap_locked(mm, actor, space, r) :
+		status = rq->replace ? range_unmap(mm, actor, space, r) :
 				       FW_E_EXIST;
 	if (status == FW_OK) {
 		mm_lock(mm, actor);

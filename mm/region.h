@@ -24,5 +24,8 @@ void range_lock(struct fw_mm *mm, struct fw_actor *actor,
 		struct fw_space *space, struct vrange r);
 /* Wants the mm lock; checkpoints. */
 bool range_isolate(struct fw_mm *mm, struct fw_space *space, struct vrange r);
+/* Wants the space lock. What it frees may leave sections to be swept. */
+enum fw_status range_unmap(struct fw_mm *mm, struct fw_actor *actor,
+			   struct fw_space *space, struct vrange r);
 
 #endif

@@ -419,23 +419,25 @@ static struct fw_vad *move_prepare(struct fw_mm *mm, struct fw_actor *actor,
 /* Both regions exist while the pages move, each page in one of them. */
 static enum fw_status move_locked(struct fw_mm *mm, struct fw_actor *actor,
 				  struct fw_space *space, struct vrange from,
-				  fw_vpn to)
+				  struct vrange to, bool replace)
 {
 	uint64_t n = from.end - from.start;
 	struct fw_vad *vad = vad_find(space, from.start), *copy;
 
 	if (!vad || vad->end < from.end)
 		return FW_E_FAULT;
-	copy = vad_above(space, to);
-	if (copy && copy->start < to + n)
+	copy = vad_above(space, to.start);
+	if (!replace && copy && copy->start < to.start + n)
 		return FW_E_EXIST;
+	if (replace && range_unmap(mm, actor, space, to) != FW_OK)
+		return FW_E_NOMEM;
 	vad = vad_cut(mm, actor, space, from);
 	if (!vad)
 		return FW_E_NOMEM;
-	copy = move_prepare(mm, actor, space, vad, to);
+	copy = move_prepare(mm, actor, space, vad, to.start);
 	if (!copy)
 		return FW_E_NOMEM;
-	move_pages(mm, actor, space, from, to);
+	move_pages(mm, actor, space, from, to.start);
 	mm_lock(mm, actor);
 	vad_end(mm, space, vad);
 	vad_merge(mm, space, copy);
@@ -443,28 +445,54 @@ static enum fw_status move_locked(struct fw_mm *mm, struct fw_actor *actor,
 	return FW_OK;
 }
 
-enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
-		       struct fw_space *space, fw_addr from, uint64_t len,
-		       fw_addr to)
+static enum fw_status range_move(struct fw_mm *mm, struct fw_actor *actor,
+				 struct fw_space *space, struct vrange from,
+				 struct vrange to, bool replace)
 {
 	enum fw_status status = FW_E_NOMEM;
-	struct vrange r, t;
-	uint64_t need;
+	uint64_t need = space->table_frames + 8;
 	unsigned i;
 
-	if (!range_valid(space, from, len, &r) ||
-	    !range_valid(space, to, len, &t) || !range_mappable(space, t))
-		return FW_E_INVAL;
-	need = space->table_frames + 8;
-	if (need > (r.end - r.start) / FW_TABLE_ENTRIES + 8)
-		need = (r.end - r.start) / FW_TABLE_ENTRIES + 8;
+	if (need > (from.end - from.start) / FW_TABLE_ENTRIES + 8)
+		need = (from.end - from.start) / FW_TABLE_ENTRIES + 8;
 	/* Others may take what was made available. */
 	for (i = 0; i < MOVE_TRIES && status == FW_E_NOMEM; i++) {
 		if (!fw_make_room(mm, actor, space, need))
 			return FW_E_NOMEM;
-		fw_space_lock(space, actor);
-		status = move_locked(mm, actor, space, r, t.start);
+		if (replace)
+			range_lock(mm, actor, space, to);
+		else
+			fw_space_lock(space, actor);
+		status = move_locked(mm, actor, space, from, to, replace);
 		fw_space_unlock(space);
 	}
+	return status;
+}
+
+enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
+		       struct fw_space *space, fw_addr from, uint64_t len,
+		       fw_addr to)
+{
+	struct vrange r, t;
+
+	if (!range_valid(space, from, len, &r) ||
+	    !range_valid(space, to, len, &t) || !range_mappable(space, t))
+		return FW_E_INVAL;
+	return range_move(mm, actor, space, r, t, false);
+}
+
+enum fw_status fw_move_over(struct fw_mm *mm, struct fw_actor *actor,
+			    struct fw_space *space, fw_addr from, uint64_t len,
+			    fw_addr to, uint64_t room)
+{
+	enum fw_status status;
+	struct vrange r, t;
+
+	if (!range_valid(space, from, len, &r) ||
+	    !range_valid(space, to, room, &t) || !range_mappable(space, t) ||
+	    room < len || (r.start < t.end && t.start < r.end))
+		return FW_E_INVAL;
+	status = range_move(mm, actor, space, r, t, true);
+	section_sweep(mm, actor);
 	return status;
 }

@@ -356,28 +356,21 @@ static long mmap_check(struct kthread *t, const long a[6])
 	return r ? r : check_type(flags);
 }
 
-/* Places and maps; another thread may take a chosen place first: again. */
 static long place_and_map(struct kthread *t, uint64_t addr, uint64_t len,
 			  unsigned prot, unsigned long flags,
 			  const struct backing *b)
 {
 	bool fixed = flags & (HOST_MAP_FIXED | HOST_MAP_FIXED_NOREPLACE);
 	bool replace = fixed && !(flags & HOST_MAP_FIXED_NOREPLACE);
+	long at, r = 0;
 
-	for (;;) {
-		long at = fixed ? (long)addr
-				: choose_place(t, addr, len, flags);
-		long r;
-
-		if (K_IS_ERR(at))
-			return at;
+	regions_lock(t);
+	at = fixed ? (long)addr : choose_place(t, addr, len, flags);
+	if (!K_IS_ERR(at))
 		r = map_backing(t, (uint64_t)at, len, prot,
 				vad_flags_of(t, flags), replace, b);
-		if (r == 0)
-			return at;
-		if (fixed || r != -EEXIST)
-			return r;
-	}
+	regions_unlock(t);
+	return r ? r : at;
 }
 
 static bool is_data(unsigned prot, unsigned long flags)

@@ -16,7 +16,16 @@ struct remap {
 	struct kthread *t;
 	uint64_t old, old_len, new_len, to;
 	unsigned long flags;
+	struct { /* to be brought in afterwards */
+		uint64_t at, len;
+		bool write;
+	} fill;
 };
+
+static bool replaces(const struct remap *m)
+{
+	return m->flags & MREMAP_FIXED;
+}
 
 /* ---- windows ------------------------------------------------------------ */
 
@@ -191,12 +200,14 @@ static long grow_at(struct kthread *t, uint64_t start, uint64_t len,
 				       start + len, more));
 }
 
-/* Brings in what was added to a locked region. */
-static void grown(const struct remap *m, const struct fw_vad *v, uint64_t at)
+/* What was added to a locked region is to be brought in. */
+static void grown(struct remap *m, const struct fw_vad *v, uint64_t at)
 {
-	if ((v->flags & OS_LOCKED_BITS) == FW_VADF_LOCKED && v->prot)
-		populate(m->t, at + m->old_len, m->new_len - m->old_len,
-			 v->prot & FW_PROT_W && !vad_shared(v));
+	if ((v->flags & OS_LOCKED_BITS) != FW_VADF_LOCKED || !v->prot)
+		return;
+	m->fill.at = at + m->old_len;
+	m->fill.len = m->new_len - m->old_len;
+	m->fill.write = v->prot & FW_PROT_W && !vad_shared(v);
 }
 
 /* ---- moving ------------------------------------------------------------- */
@@ -240,7 +251,7 @@ static long duplicate(const struct remap *m, const struct fw_vad *v,
 			return r;
 		copy.cookie = (uint64_t)r - (copy.page << FW_PAGE_SHIFT);
 	}
-	r = map_like(m->t, &copy, to, m->new_len, v->flags, false);
+	r = map_like(m->t, &copy, to, m->new_len, v->flags, replaces(m));
 	let_go_section(m->t, v);
 	if (r && v->kind == FW_VAD_HOST)
 		window_close(vad_window(&copy), m->new_len);
@@ -291,7 +302,10 @@ static long move_pages(const struct remap *m, struct fw_vad *v, uint64_t to)
 
 	if (keep && !hold_section(m->t, m->old, v))
 		return -EFAULT;
-	s = fw_move(p->mm, m->t->actor, p->space, m->old, m->old_len, to);
+	s = replaces(m) ? fw_move_over(p->mm, m->t->actor, p->space, m->old,
+				       m->old_len, to, m->new_len)
+			: fw_move(p->mm, m->t->actor, p->space, m->old,
+				  m->old_len, to);
 	if (s == FW_OK && keep)
 		r = leave_behind(m, v, to);
 	if (keep)
@@ -301,8 +315,9 @@ static long move_pages(const struct remap *m, struct fw_vad *v, uint64_t to)
 	return r ? r : (long)to;
 }
 
-/* Moves the range, which lies in region v, to `to` (free); it grows there. */
-static long move_to(const struct remap *m, struct fw_vad *v, uint64_t to)
+/* Moves the range, which lies in region v, to `to`, which is free or replaced;
+ * it grows there. */
+static long move_to(struct remap *m, struct fw_vad *v, uint64_t to)
 {
 	struct kproc *p = m->t->p;
 	long r;
@@ -386,26 +401,23 @@ static bool proposed(const struct remap *m)
 		vad_start(&v) >= m->to + m->new_len);
 }
 
-static long remap_anywhere(const struct remap *m, struct fw_vad *v)
+static long remap_anywhere(struct remap *m, struct fw_vad *v)
 {
-	long r = proposed(m) ? move_to(m, v, m->to) : -EEXIST;
+	long at = proposed(m) ? (long)m->to
+			      : place_for(m->t, m->new_len, false);
 
-	while (r == -EEXIST) {
-		r = place_for(m->t, m->new_len, false);
-		if (!K_IS_ERR(r))
-			r = move_to(m, v, (uint64_t)r);
-	}
-	return r;
+	return K_IS_ERR(at) ? at : move_to(m, v, (uint64_t)at);
 }
 
-/* At a place that is given, or with DONTUNMAP perhaps proposed. */
+/* At a place that is given, or with DONTUNMAP perhaps proposed. What is there
+ * goes when the range comes (fw_move_over), but where it goes first. */
 static long remap_to(struct remap *m, struct fw_vad *v)
 {
 	long r;
 
-	if (m->flags & MREMAP_FIXED) {
-		if (m->to < FW_USER_MIN)
-			return -EPERM;
+	if (replaces(m) && m->to < FW_USER_MIN)
+		return -EPERM;
+	if (replaces(m) && m->flags & MREMAP_DONTUNMAP) {
 		r = unmap(m->t, m->to, m->new_len);
 		if (r)
 			return r;
@@ -424,11 +436,10 @@ static long remap_to(struct remap *m, struct fw_vad *v)
 		if (v->kind == FW_VAD_PRIVATE_VIEW)
 			return -EINVAL;
 	}
-	return m->flags & MREMAP_FIXED ? move_to(m, v, m->to)
-				       : remap_anywhere(m, v);
+	return replaces(m) ? move_to(m, v, m->to) : remap_anywhere(m, v);
 }
 
-static long remap_in_place(const struct remap *m, struct fw_vad *v)
+static long remap_in_place(struct remap *m, struct fw_vad *v)
 {
 	long r;
 
@@ -483,6 +494,19 @@ static long remap_many(const struct remap *all)
 	return any ? (long)all->to : r;
 }
 
+static long remap(struct remap *m)
+{
+	struct fw_vad v;
+	long r;
+
+	if (replaces(m) && m->old_len == m->new_len)
+		return remap_many(m);
+	r = check_region(m, &v);
+	if (r)
+		return r;
+	return implies_place(m) ? remap_to(m, &v) : remap_in_place(m, &v);
+}
+
 long sys_mremap(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	struct remap m = {
@@ -493,7 +517,6 @@ long sys_mremap(struct kthread *t, struct ucontext *uc, const long a[6])
 		.flags = (unsigned long)a[3],
 		.to = (uint64_t)a[4],
 	};
-	struct fw_vad v;
 	long r = check_arguments(&m);
 
 	(void)uc;
@@ -501,12 +524,12 @@ long sys_mremap(struct kthread *t, struct ucontext *uc, const long a[6])
 		return r;
 	if (!range_ok(m.old, m.old_len))
 		return -EFAULT;
-	if (m.flags & MREMAP_FIXED && m.old_len == m.new_len)
-		return remap_many(&m);
-	r = check_region(&m, &v);
-	if (r)
-		return r;
-	return implies_place(&m) ? remap_to(&m, &v) : remap_in_place(&m, &v);
+	regions_lock(t);
+	r = remap(&m);
+	regions_unlock(t);
+	if (!K_IS_ERR(r) && m.fill.len)
+		populate(t, m.fill.at, m.fill.len, m.fill.write);
+	return r;
 }
 
 /* ---- remap_file_pages --------------------------------------------------- */

@@ -344,13 +344,12 @@ static long attach_at(struct kthread *t, const struct fw_vad *v, uint64_t at,
 {
 	long r;
 
-	if (at)
-		return map_like(t, v, at, len, v->flags, replace) ?: (long)at;
-	do {
+	regions_lock(t);
+	if (!at)
 		at = (uint64_t)place_for(t, len, false);
-		r = K_IS_ERR(at) ? (long)at
-				 : map_like(t, v, at, len, v->flags, false);
-	} while (r == -EEXIST);
+	r = K_IS_ERR(at) ? (long)at
+			 : map_like(t, v, at, len, v->flags, replace);
+	regions_unlock(t);
 	return r ? r : (long)at;
 }
 

@@ -467,6 +467,11 @@ enum fw_status fw_space_set_priority(struct fw_mm *mm, struct fw_actor *actor,
 enum fw_status fw_move(struct fw_mm *mm, struct fw_actor *actor,
 		       struct fw_space *space, fw_addr from, uint64_t len,
 		       fw_addr to);
+/* The same, in place of whatever lies in [to, to + room), beside the source,
+ * room >= len: that goes in the same step, even if frames are then short. */
+enum fw_status fw_move_over(struct fw_mm *mm, struct fw_actor *actor,
+			    struct fw_space *space, fw_addr from, uint64_t len,
+			    fw_addr to, uint64_t room);
 /* Grows the region that ends at `end`, or the private one that begins at
  * `start`, by `more` bytes in place: FW_E_EXIST when something is there. */
 enum fw_status fw_extend(struct fw_mm *mm, struct fw_actor *actor,

@@ -141,6 +141,18 @@ TEST(death_in_move, "C48")
 	die_everywhere(&(struct scenario){NULL, move, 0, 8, NULL});
 }
 
+/* Onto pages of its own; then a view of the section onto the file's. */
+static void move_over(struct world *w)
+{
+	WANT(fw_move_over(AT(w), BASE, 4 * PAGE, BASE + 4 * PAGE, 8 * PAGE));
+	WANT(fw_move_over(AT(w), SHARED_AT, 6 * PAGE, FILE_AT, 6 * PAGE));
+}
+
+TEST(death_in_move_over, "C48")
+{
+	die_everywhere(&(struct scenario){NULL, move_over, 0, 12, NULL});
+}
+
 static void grow_down(struct world *w)
 {
 	WANT(fw_extend_down(AT(w), BASE, 8 * PAGE));

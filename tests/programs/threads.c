@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * threads - creation, joining, locks, conditions, timeouts, thread-local
- * storage, cancellation, robust locks and a fork among threads.
+ * storage, cancellation, robust locks, a fork among threads, and mappings
+ * that are replaced under the eyes of others.
  */
 #include "prog.h"
 
@@ -222,6 +223,80 @@ static void fork_among(void)
 	printf("forked 50 times among threads\n");
 }
 
+#define PART (16 * PAGE)
+
+static char *place;
+static volatile bool enough;
+
+/* Takes whatever place is free for a moment. */
+static void *map_and_unmap(void *arg)
+{
+	while (!enough) {
+		char *p = map_anon(PART, 0);
+
+		p[0] = 1;
+		must(!munmap(p, PART));
+	}
+	return arg;
+}
+
+/* There is always something, and always the same. */
+static void *look_on(void *arg)
+{
+	while (!enough)
+		for (unsigned i = 0; i < 16; i++)
+			must(((volatile char *)place)[i * PAGE] == 5);
+	return arg;
+}
+
+static void replace_among(void)
+{
+	pthread_t t[2];
+
+	place = map_anon(2 * PART, 0);
+	memset(place, 5, 2 * PART);
+	must(!pthread_create(&t[0], NULL, map_and_unmap, NULL));
+	must(!pthread_create(&t[1], NULL, look_on, NULL));
+	for (unsigned i = 0; i < 1500; i++) {
+		char *p = map_anon(PART, 0);
+
+		memset(p, 5, PART);
+		/* Where it is looked at, and with a part that grows. */
+		must(mremap(p, PART, PART, MREMAP_MAYMOVE | MREMAP_FIXED,
+			    place) == place);
+		p = map_anon(PART, 0);
+		p[0] = 6;
+		must(mremap(p, PART, PART + PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			    place + PART) == place + PART);
+		must(place[PART] == 6 && !place[2 * PART]);
+		must(!munmap(place + 2 * PART, PAGE));
+	}
+	enough = true;
+	for (unsigned i = 0; i < 2; i++)
+		must(!pthread_join(t[i], NULL));
+	must(!munmap(place, 2 * PART));
+	printf("replaced among threads\n");
+}
+
+/* Removing needs no place of its own. */
+static void remove_among(void)
+{
+	char *p = map_anon(PART, 1);
+	pthread_t t;
+
+	enough = false;
+	must(!pthread_create(&t, NULL, map_and_unmap, NULL));
+	for (unsigned i = 0; i < 1500; i++) {
+		p[0] = 1;
+		must(!madvise(p, PART, MADV_REMOVE));
+		must(!p[0]);
+	}
+	enough = true;
+	must(!pthread_join(t, NULL));
+	must(!munmap(p, PART));
+	printf("removed among threads\n");
+}
+
 static void *exit_main(void *arg)
 {
 	must(!pthread_join(*(pthread_t *)arg, NULL));
@@ -242,6 +317,8 @@ int main(void)
 	cancel();
 	robust();
 	fork_among();
+	replace_among();
+	remove_among();
 	self = pthread_self();
 	must(!pthread_create(&t, NULL, exit_main, &self));
 	pthread_exit(NULL);

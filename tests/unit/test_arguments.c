@@ -129,6 +129,11 @@ TEST(changes_that_cannot_be, "C48 C75")
 	is_u64(fw_move(AT, BASE, 8 * PAGE, 4 * BASE), FW_E_FAULT,
 	       "more than a region");
 	is_u64(fw_move(AT, BASE, PAGE, BASE + PAGE), FW_E_EXIST, "occupied");
+	INVALID(fw_move_over(AT, BASE, 2 * PAGE, BASE + PAGE, 2 * PAGE));
+	INVALID(fw_move_over(AT, BASE + PAGE, PAGE, BASE, 2 * PAGE));
+	INVALID(fw_move_over(AT, BASE, 2 * PAGE, BASE + 2 * PAGE, PAGE));
+	is_u64(fw_move_over(AT, BASE * 2, PAGE, BASE, PAGE), FW_E_FAULT,
+	       "nothing to move, and what is there stays");
 	INVALID(fw_extend_down(AT, BASE, BASE + PAGE));
 	INVALID(fw_extend_down(AT, BASE, 0));
 	is_u64(fw_extend_down(AT, BASE + PAGE, PAGE), FW_E_NOENT,

@@ -473,6 +473,40 @@ TEST(discard_and_move, "B12")
 	rig_end(&r);
 }
 
+static enum fw_status move_over(fw_addr from, uint64_t n, fw_addr to,
+				uint64_t room)
+{
+	return fw_move_over(r.s->mm, r.cpu->actor, r.cpu->space, from,
+			    n * PAGE, to, room * PAGE);
+}
+
+TEST(moved_over_others, "B12 C24")
+{
+	r = rig_start(1024, 1, 4096);
+	map_single(&r, BASE, 32);
+	map_single(&r, BASE + 100 * PAGE, 40);
+	put_pages(r.cpu, BASE, 32, 3);
+	put_pages(r.cpu, BASE + 100 * PAGE, 40, 500);
+	trim_all(&r, r.cpu);
+	write_all(&r);
+	put_pages(r.cpu, BASE + 102 * PAGE, 4, 502);
+	is_u64(move_over(BASE, 8, BASE + 104 * PAGE, 16), FW_OK, "over");
+	is_u64(wrong_pages(r.cpu, BASE + 100 * PAGE, 4, 500), 0, "below");
+	is_u64(wrong_pages(r.cpu, BASE + 104 * PAGE, 8, 3), 0, "moved");
+	is_kind(touch(r.cpu, BASE + 112 * PAGE, FW_ACC_READ), FW_KIND_MAPERR);
+	is_u64(wrong_pages(r.cpu, BASE + 120 * PAGE, 20, 520), 0, "above");
+	is_kind(touch(r.cpu, BASE, FW_ACC_READ), FW_KIND_MAPERR);
+	is_u64(move_over(BASE + 8 * PAGE, 8, BASE + 24 * PAGE, 8), FW_OK,
+	       "within one region");
+	is_u64(wrong_pages(r.cpu, BASE + 24 * PAGE, 8, 11), 0, "it moved");
+	is_u64(wrong_pages(r.cpu, BASE + 16 * PAGE, 8, 19), 0, "it did not");
+	is_u64(move_over(BASE + 16 * PAGE, 8, BASE + 200 * PAGE, 8), FW_OK,
+	       "over nothing");
+	is_u64(wrong_pages(r.cpu, BASE + 200 * PAGE, 8, 19), 0, "it moved");
+	rig_verify(&r);
+	rig_end(&r);
+}
+
 TEST(a_huge_reservation, "C44")
 {
 	const uint64_t pages = WIDE ? UINT64_C(1) << 32 : 1u << 19;
