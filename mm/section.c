@@ -284,6 +284,42 @@ enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
 	return FW_OK;
 }
 
+/* A page that is in working sets, perhaps not the caller's, stays there. Who
+ * dies after the checkpoint leaves a part of what was to go. */
+static void proto_wipe(struct fw_mm *mm, struct fw_proto *p)
+{
+	fw_pfn pfn = fw_pte_pfn(p->pte);
+
+	if (!pte_is_valid(p->pte)) {
+		proto_clear(mm, p);
+		return;
+	}
+	frame_mark_dirty(mm, frame_at(mm, pfn));
+	mm_checkpoint(mm);
+	fw_memzero(frame_data(mm, pfn), (size_t)FW_PAGE_SIZE);
+}
+
+enum fw_status fw_section_zero(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_section *s, uint64_t page, uint64_t n)
+{
+	uint64_t end = page + n;
+
+	if (s->is_file || end < page)
+		return FW_E_INVAL;
+	mm_lock(mm, actor);
+	for (; (page = section_next(s, page)) < end; page++) {
+		struct fw_proto *p = section_proto(mm, s, page, false);
+
+		if (p->pte != 0)
+			proto_wipe(mm, p);
+		mm_checkpoint(mm);
+		if (page % 16 == 15)
+			mm_breathe(mm, actor);
+	}
+	mm_unlock(mm);
+	return FW_OK;
+}
+
 uint64_t fw_section_pages(const struct fw_section *section)
 {
 	return section->pages;

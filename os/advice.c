@@ -42,26 +42,20 @@ static long discard(const struct part *p)
 	return s == FW_OK ? 0 : -ENOMEM;
 }
 
-/*
- * Shared memory without a file has no holes: its pages become zero, by way of
- * another view of them, since this one may be read-only.
- */
+/* Shared memory without a file has no holes: its pages become zero, and those
+ * that nobody else has in memory are free. */
 static long zero(const struct part *p)
 {
-	static const uint8_t nothing[FW_PAGE_SIZE];
-	uint64_t len = p->end - p->start;
-	long to = place_for(p->t, len, false), r = 0;
-	struct fw_vad v = p->v;
+	struct kproc *kp = p->t->p;
+	uint64_t skip = (p->start - vad_start(&p->v)) >> FW_PAGE_SHIFT;
 
-	v.page += (p->start - vad_start(&v)) >> FW_PAGE_SHIFT;
-	v.prot = FW_PROT_R | FW_PROT_W;
-	if (K_IS_ERR(to) ||
-	    map_like(p->t, &v, (uint64_t)to, len, v.flags, false))
+	if (!hold_section(p->t, p->start, &p->v))
 		return -ENOMEM;
-	for (uint64_t at = 0; !r && at < len; at += FW_PAGE_SIZE)
-		r = user_write(p->t, (uint64_t)to + at, nothing, FW_PAGE_SIZE);
-	fw_unmap(p->t->p->mm, p->t->actor, p->t->p->space, (uint64_t)to, len);
-	return 0; /* past its end there is nothing to remove */
+	fw_evict(kp->mm, p->t->actor, kp->space, p->start, p->end - p->start);
+	fw_section_zero(kp->mm, p->t->actor, p->v.section, p->v.page + skip,
+			 (p->end - p->start) >> FW_PAGE_SHIFT);
+	let_go_section(p->t, &p->v);
+	return 0;
 }
 
 static long remove_pages(const struct part *p)

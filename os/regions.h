@@ -95,7 +95,11 @@ long map_like(struct kthread *t, const struct fw_vad *v, uint64_t at,
 /* What mlockall(MCL_FUTURE) wants of new regions: bits of OS_LOCKED_BITS. */
 uint32_t locked_future(const struct kthread *t);
 
-/* remap.c: a place in the windows area, reserved until it is replaced. */
+/* remap.c: holds the section of a region that was *v a moment ago, if it has
+ * one; false when the region is another now. */
+bool hold_section(struct kthread *t, uint64_t at, const struct fw_vad *v);
+void let_go_section(struct kthread *t, const struct fw_vad *v);
+/* A place in the windows area, reserved until it is replaced. */
 long window_place(struct kthread *t, uint64_t len);
 /* Another mapping, of len bytes, of what a shared window maps. */
 long window_dup(struct kthread *t, uint64_t window, uint64_t len);

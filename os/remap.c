@@ -212,8 +212,7 @@ static void grown(struct remap *m, const struct fw_vad *v, uint64_t at)
 
 /* ---- moving ------------------------------------------------------------- */
 
-/* Holds the section of a region that was *v a moment ago. */
-static bool hold_section(struct kthread *t, uint64_t at, const struct fw_vad *v)
+bool hold_section(struct kthread *t, uint64_t at, const struct fw_vad *v)
 {
 	const struct fw_vad *now;
 	bool same;
@@ -229,7 +228,7 @@ static bool hold_section(struct kthread *t, uint64_t at, const struct fw_vad *v)
 	return same;
 }
 
-static void let_go_section(struct kthread *t, const struct fw_vad *v)
+void let_go_section(struct kthread *t, const struct fw_vad *v)
 {
 	if (v->section)
 		fw_section_unref(t->p->mm, t->actor, v->section);

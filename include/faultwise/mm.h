@@ -513,6 +513,10 @@ void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
 /* A new size. Shrinking frees nothing that is mapped; files' only grow. */
 enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
 				 struct fw_section *section, uint64_t pages);
+/* Pages of an anonymous section (FW_E_INVAL: a file's) become zero, whoever
+ * maps them; those in no working set give up their frames and slots. */
+enum fw_status fw_section_zero(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_section *s, uint64_t page, uint64_t n);
 uint64_t fw_section_pages(const struct fw_section *section);
 /* The key it was made with; NULL for an anonymous one. */
 const struct fw_section_key *fw_section_file(const struct fw_section *section);

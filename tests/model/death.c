@@ -316,6 +316,32 @@ TEST(death_in_section, "B44 B45 B46")
 					  NULL});
 }
 
+/* Some pages of it are in another's working set, some in the page file. */
+static void fill_section(struct world *w)
+{
+	make_section(w);
+	WANT(soft_map_view(w->victim, FREE_AT, 600, RW, FW_VAD_SECTION,
+			   w->extra, 0, 0));
+	WANT(soft_map_view(w->stranger, FREE_AT, 600, RW, FW_VAD_SECTION,
+			   w->extra, 0, 0));
+	put_pages(w->victim, FREE_AT + 250 * PAGE, 16, 8000);
+	to_page_file(w);
+	wrong_pages(w->victim, FREE_AT + 250 * PAGE, 4, 8000);
+	put_pages(w->stranger, FREE_AT + 252 * PAGE, 4, 8000);
+}
+
+static void clear_section(struct world *w)
+{
+	WANT(fw_section_zero(w->r.s->mm, w->victim->actor, w->extra, 0,
+			      600));
+}
+
+TEST(death_in_clearing_a_section, "C48")
+{
+	die_everywhere(&(struct scenario){fill_section, clear_section, 0, 0,
+					  NULL});
+}
+
 static void zero(struct world *w)
 {
 	while (fw_zero_frames(w->r.s->mm, w->victim->actor, 8))

@@ -345,6 +345,53 @@ static void random_access(void)
 	must(!munmap(m, N * PAGE));
 }
 
+/* Shared memory without a file: what is removed is zero for all who map it,
+ * in memory or not, and costs nothing where nobody ever was. */
+static void removing(void)
+{
+	const size_t huge = (size_t)4 << 30;
+	char *p = map_anon(300 * PAGE, 1), *q;
+	unsigned char v[300];
+	unsigned in = 0;
+	uint64_t begin;
+	pid_t pid;
+
+	for (unsigned i = 0; i < 300; i++)
+		p[i * PAGE] = (char)(i + 1);
+	SAY(madvise(p + 200 * PAGE, 50 * PAGE, MADV_PAGEOUT));
+	pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		must(p[7 * PAGE] == 8); /* in its memory, too */
+		must(!madvise(p + 5 * PAGE, 250 * PAGE, MADV_REMOVE));
+		for (unsigned i = 0; i < 300; i++)
+			must(p[i * PAGE] ==
+			     (i >= 5 && i < 255 ? 0 : (char)(i + 1)));
+		p[20 * PAGE] = 'x';
+		_exit(0);
+	}
+	printf("removed by child: %d\n", wait_for(pid));
+	for (unsigned i = 0; i < 300; i++)
+		must(p[i * PAGE] == (i == 20		    ? 'x'
+				     : i >= 5 && i < 255 ? 0
+							  : (char)(i + 1)));
+	SAY(madvise(p, 300 * PAGE, MADV_REMOVE));
+	must(!mincore(p, 300 * PAGE, v));
+	for (unsigned i = 0; i < 300; i++)
+		in += v[i] & 1;
+	printf("left in core: %u\n", in);
+	must(!munmap(p, 300 * PAGE));
+	q = mmap(NULL, huge, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	must(q != MAP_FAILED);
+	q[huge / 2] = 1;
+	begin = now_ns();
+	SAY(madvise(q, huge, MADV_REMOVE));
+	printf("removed: %d at once: %d\n", q[huge / 2],
+	       now_ns() - begin < 2000000000u);
+	must(!munmap(q, huge));
+}
+
 int main(void)
 {
 	int fd = temp_file();
@@ -371,6 +418,7 @@ int main(void)
 	side_by_side(fd);
 	residency();
 	vdso();
+	removing();
 	show("end");
 	return 0;
 }

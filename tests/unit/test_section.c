@@ -130,6 +130,58 @@ TEST(sparse_and_huge, "B44")
 	rig_end(&r);
 }
 
+/* Pages become zero for all who map them, wherever they are. */
+TEST(cleared, "B44 C75")
+{
+	const struct fw_section_key key = {6, 6, 6};
+	struct fw_section *section, *file;
+	struct soft_cpu *other;
+
+	r = rig_start(1024, 1, 4096);
+	section = anonymous(1000);
+	other = soft_cpu_create(r.s, NULL);
+	must(other, "another");
+	view(BASE, 1000, section, 0, FW_VAD_SECTION);
+	is_u64(soft_map_view(other, BASE, 1000, RW, FW_VAD_SECTION, section, 0,
+			     0),
+	       FW_OK, "its view");
+	put_pages(r.cpu, BASE, 64, 1);
+	trim_all(&r, r.cpu);
+	write_all(&r); /* 0: page file and standby */
+	is_u64(wrong_pages(other, BASE + 16 * PAGE, 16, 17), 0, "clean");
+	put_pages(other, BASE + 32 * PAGE, 16, 33);
+	put_pages(r.cpu, BASE + 48 * PAGE, 16, 49);
+	put_pages(r.cpu, BASE + 999 * PAGE, 1, 7);
+	is_u64(fw_section_zero(r.s->mm, r.cpu->actor, section, 2, 60), FW_OK,
+	       "cleared");
+	rig_verify(&r);
+	for (unsigned i = 0; i < 2; i++) {
+		for (fw_addr at = BASE + 2 * PAGE; at < BASE + 62 * PAGE;
+		     at += PAGE)
+			ok(is_zero_page(i ? other : r.cpu, at), "zero");
+		is_u64(wrong_pages(r.cpu, BASE, 2, 1), 0, "below");
+		is_u64(wrong_pages(other, BASE + 62 * PAGE, 2, 63), 0,
+		       "above");
+		is_u64(wrong_pages(r.cpu, BASE + 999 * PAGE, 1, 7), 0, "far");
+		/* And so they come back. */
+		trim_all(&r, r.cpu);
+		trim_all(&r, other);
+		write_all(&r);
+		flush_standby(&r);
+	}
+	must(fw_section_create(r.s->mm, r.s->keeper, &key, 4, &file) == FW_OK,
+	     "a file");
+	is_u64(fw_section_zero(r.s->mm, r.cpu->actor, file, 0, 4),
+	       FW_E_INVAL, "not of a file");
+	is_u64(fw_section_zero(r.s->mm, r.cpu->actor, section, 2,
+				UINT64_MAX),
+	       FW_E_INVAL, "too far");
+	drop(file);
+	drop(section);
+	soft_cpu_exit(other);
+	rig_end(&r);
+}
+
 /* In steps that count what is there, not what there could be. */
 TEST(the_largest_shrinks_at_once, "B44 C75")
 {
