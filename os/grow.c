@@ -92,7 +92,8 @@ bool os_grow_down(struct kthread *t, uint64_t addr)
 	uint64_t limit, more;
 	enum fw_status s;
 
-	if (g.at < FW_USER_MIN || !find(t, &g))
+	/* An agent looks for another process: that makes nothing grow. */
+	if (t->is_agent || g.at < FW_USER_MIN || !find(t, &g))
 		return false;
 	limit = limit_now(t, LIMIT_STACK);
 	more = given_from(&g.v) - g.at;

@@ -101,7 +101,7 @@ static void absurd_change(struct soft_cpu *cpu)
 	uint64_t len;
 
 	absurd_range(&at, &len);
-	switch (rnd(9)) {
+	switch (rnd(11)) {
 	case 0:
 		status = fw_unmap(mm, a, s, at, len);
 		break;
@@ -125,6 +125,12 @@ static void absurd_change(struct soft_cpu *cpu)
 		break;
 	case 7:
 		status = fw_extend(mm, a, s, at, len);
+		break;
+	case 8:
+		status = fw_move_over(mm, a, s, at, len, FUZZ_WINDOW, len);
+		break;
+	case 9:
+		status = fw_move_over(mm, a, s, FUZZ_WINDOW, len | 1, at, len);
 		break;
 	default:
 		status = fw_protect(mm, a, s, FUZZ_WINDOW, FUZZ_PAGE,

@@ -141,7 +141,7 @@ static void wild_change(struct soft_cpu *cpu)
 	uint64_t len = any_length(at);
 	uint32_t set = rnd(2) ? 1u << rnd(9) : 0;
 
-	switch (rnd(7)) {
+	switch (rnd(9)) {
 	case 0:
 		among(fw_unmap(AT(cpu), at, len), CHANGED);
 		break;
@@ -164,6 +164,15 @@ static void wild_change(struct soft_cpu *cpu)
 	case 5:
 		among(fw_move(AT(cpu), at, len, any_address()),
 		      CHANGED | ONE(FW_E_FAULT) | ONE(FW_E_EXIST));
+		break;
+	case 6:
+		among(fw_move_over(AT(cpu), at, len, any_address(),
+				   len + rnd(9) * FUZZ_PAGE),
+		      CHANGED | ONE(FW_E_FAULT));
+		break;
+	case 7:
+		among(fw_extend_down(AT(cpu), at, len),
+		      CHANGED | ONE(FW_E_EXIST) | ONE(FW_E_NOENT));
 		break;
 	default:
 		among(fw_extend(AT(cpu), at, len),
@@ -328,11 +337,19 @@ static void wild_section(struct soft_cpu *cpu)
 	unsigned i = rnd(SHARES);
 	struct fw_section *s = NULL;
 
-	if (rnd(2)) {
+	switch (rnd(4)) {
+	case 0:
+		among(fw_section_zero(soft->mm, cpu->actor, shared[i],
+				      any_pages(), any_pages()),
+		      ONE(FW_OK) | ONE(FW_E_INVAL));
+		return;
+	case 1:
 		among(fw_section_resize(soft->mm, cpu->actor, shared[i],
 					any_pages()),
 		      CHANGED);
 		return;
+	default:
+		break;
 	}
 	if (fw_section_create(soft->mm, cpu->actor, NULL, any_pages(), &s) !=
 	    FW_OK)

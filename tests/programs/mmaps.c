@@ -375,6 +375,9 @@ static void removing(void)
 		must(p[i * PAGE] == (i == 20		    ? 'x'
 				     : i >= 5 && i < 255 ? 0
 							  : (char)(i + 1)));
+	must(!munmap(p, 300 * PAGE));
+	p = map_anon(300 * PAGE, 1); /* nobody else's */
+	memset(p, 1, 300 * PAGE);
 	SAY(madvise(p, 300 * PAGE, MADV_REMOVE));
 	must(!mincore(p, 300 * PAGE, v));
 	for (unsigned i = 0; i < 300; i++)
