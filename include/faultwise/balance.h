@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * balance.h - the rest of mm.h, which includes it: background work, totals and
- * verification.
+ * balance.h - the rest of mm.h, which includes it: background work, totals,
+ * what is there of pages, and verification.
  */
 #ifndef FAULTWISE_BALANCE_H
 #define FAULTWISE_BALANCE_H
@@ -103,6 +103,31 @@ struct fw_totals {
 };
 void fw_totals(struct fw_mm *mm, struct fw_actor *actor,
 	       struct fw_totals *ret);
+
+/* What there is of a page, for display. */
+enum fw_look_bits {
+	FW_LOOK_PRESENT = 1, /* in the working set */
+	FW_LOOK_AWAY = 2,    /* not, but it has content of its own: in a frame
+			      * on standby or modified, or in a page file */
+	FW_LOOK_OBJECT = 4,  /* present, and of what the view maps: a file, or
+			      * shared memory; else the process's own */
+	FW_LOOK_DIRTY = 8,
+};
+struct fw_look {
+	uint8_t bits;  /* 0: nothing */
+	uint8_t share; /* present: in how many places, 255 at most */
+};
+/*
+ * Looks at pages from *vpn on, below end, of one page table: ret[i] is about
+ * page *vpn + i, for as many as it returns. *vpn moves over what has no table;
+ * 0: there is nothing more. Space lock.
+ */
+unsigned fw_look_locked(struct fw_space *space, fw_vpn *vpn, fw_vpn end,
+			struct fw_look ret[FW_TABLE_ENTRIES]);
+/* The size of a page file and how much of it is in use, in pages; a moment's
+ * values. 0: there is none of this number. */
+uint64_t fw_page_file_slots(const struct fw_mm *mm, unsigned file,
+			    uint64_t *ret_used);
 
 /*
  * mm_verify: recounts lists, shares, slots, tables and charges from the page
