@@ -119,6 +119,18 @@ static int finish(struct front *f)
 	return status;
 }
 
+/* Who looks after guests finds them in /proc by their pids. */
+static bool proc_is_foreign(void)
+{
+	char self[16];
+	ssize_t n = readlink("/proc/self", self, sizeof(self) - 1);
+
+	if (n < 0)
+		return false; /* none at all will do */
+	self[n] = 0;
+	return atoi(self) != getpid();
+}
+
 int run_main(char **argv)
 {
 	static struct front f;
@@ -131,6 +143,11 @@ int run_main(char **argv)
 			    "cannot run %s: this is inside a run already, and "
 			    "runs do not nest. Start it without faultwise, or "
 			    "from outside.", f.opt.argv[0]);
+	if (proc_is_foreign())
+		return fail(EXIT_US,
+			    "cannot run %s: /proc is that of another PID "
+			    "namespace. Mount it anew: unshare -pf "
+			    "--mount-proc.", f.opt.argv[0]);
 	take_time(&f.start_ns, &f.start_ticks);
 	f.stat_fd = -1;
 	lift_limits(&f);

@@ -24,6 +24,7 @@
 #define CLONE_PARENT_SETTID 0x100000ull
 #define CLONE_CHILD_CLEARTID 0x200000ull
 #define CLONE_CHILD_SETTID 0x1000000ull
+#define CLONE_NEWPID 0x20000000ull
 #define CLONE_CLEAR_SIGHAND 0x100000000ull
 #define CLONE_INTO_CGROUP 0x200000000ull
 
@@ -307,6 +308,10 @@ static long do_clone(struct kthread *t, struct ucontext *uc,
 		return thread_clone(t, uc, rq);
 	if (rq->flags & CLONE_SIGHAND)
 		return -EINVAL;
+	if (rq->flags & CLONE_NEWPID) {
+		os_refused(t, FW_REFUSED_PID_NAMESPACE);
+		return -EPERM;
+	}
 	if (rq->exit_signal != SIGCHLD)
 		t->p->odd_children = 1;
 	if ((rq->flags & (CLONE_VM | CLONE_VFORK)) == (CLONE_VM | CLONE_VFORK))

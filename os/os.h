@@ -100,6 +100,9 @@ long os_futex_wake(struct kthread *t, uint64_t uaddr, int n);
 os_call_fn sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigpending;
 os_call_fn sys_rt_sigsuspend, sys_rt_sigtimedwait, sys_sigaltstack;
 
+/* namespace.c: the host's, but for PID namespaces */
+os_call_fn sys_unshare, sys_setns;
+
 /* refuse.c: a thing that runs do not have was asked for */
 os_call_fn sys_seccomp;
 void os_refused_call(struct kthread *t, uint64_t nr);

@@ -6,6 +6,7 @@
  */
 #include "prog.h"
 
+#include <fcntl.h>
 #include <signal.h>
 
 #include <linux/seccomp.h>
@@ -56,6 +57,53 @@ static long traced(void)
 	return ret;
 }
 
+#define NEWPID 0x20000000 /* CLONE_NEWPID */
+
+/* Enters the PID namespace that it is in: by its file, or by a pidfd. */
+static long enter(bool pidfd, int kind)
+{
+	int fd = pidfd ? (int)syscall(434 /* pidfd_open */, getpid(), 0)
+		       : open("/proc/self/ns/pid", O_RDONLY);
+	long ret;
+
+	must(fd >= 0);
+	ret = syscall(SYS_setns, fd, kind);
+	close(fd);
+	return ret;
+}
+
+/* A child of its own PID namespace would end at once. */
+static long clone_pid(bool new)
+{
+	struct {
+		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
+		uint64_t stack, stack_size, tls;
+	} args = {.flags = NEWPID, .exit_signal = SIGCHLD};
+	long pid = new ? syscall(435 /* clone3 */, &args, sizeof(args))
+		       : syscall(SYS_clone, NEWPID | SIGCHLD, 0, 0, 0, 0);
+
+	if (!pid)
+		_exit(0);
+	return pid;
+}
+
+static long namespaces(const char *what)
+{
+	if (!strcmp(what, "unshare"))
+		return syscall(SYS_unshare, NEWPID);
+	if (!strcmp(what, "setns"))
+		return enter(false, NEWPID);
+	if (!strcmp(what, "setns0"))
+		return enter(false, 0);
+	if (!strcmp(what, "setpid"))
+		return enter(true, NEWPID);
+	if (!strcmp(what, "clone"))
+		return clone_pid(false);
+	if (!strcmp(what, "clone3"))
+		return clone_pid(true);
+	die_at(__FILE__, __LINE__, what);
+}
+
 static long ask(const char *what)
 {
 	static char memory[8192];
@@ -80,7 +128,7 @@ static long ask(const char *what)
 		return zero_copy();
 	if (!strcmp(what, "int80"))
 		return int80(20 /* getpid */);
-	die_at(__FILE__, __LINE__, what);
+	return namespaces(what);
 }
 
 static int do_exec(char **argv)

@@ -196,7 +196,7 @@ static void agent_check(struct kthread *t, struct fw_space_port *sp)
 	t->pending = 0;
 	t->queued = 0;
 	agent_unmask();
-	if (system_gone())
+	if (system_gone() && guest_lives(sp))
 		HC2(__NR_kill, sp->owner_pid, SIGKILL);
 	HC5(__NR_prctl, PR_SET_PDEATHSIG, K_SIG_PARENT, 0, 0, 0);
 	if (!guest_lives(sp)) {

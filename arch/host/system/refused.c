@@ -43,6 +43,10 @@ static const struct {
 		"leaks", "to look for leaks at its end (LeakSanitizer needs "
 		"ptrace)", "LSAN_OPTIONS=detect_leaks=0",
 		"Look for leaks outside."},
+	[FW_REFUSED_PID_NAMESPACE] = {
+		"pid_namespace", "a PID namespace", "EPERM",
+		"Make it outside: unshare -pf --mount-proc "
+		"faultwise run."},
 };
 
 const char *refusal_name(enum fw_refusal kind)

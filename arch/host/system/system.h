@@ -74,7 +74,8 @@ void port_futex_wait(uint32_t *word, uint32_t seen, unsigned milliseconds);
  * for zombies, which do not run any more. */
 char task_state(uint32_t tid);
 /* True when pid may be signalled as a guest or agent of ours: it executes
- * the kernel image. A recycled pid does not. */
+ * the kernel image. A recycled pid does not. Of one that may not be looked at,
+ * its descent is what counts; whoever cannot be told is not ours. */
 bool task_is_ours(uint32_t pid);
 /* Lists children of the calling thread's process; returns how many. */
 unsigned task_children(uint32_t *pids, unsigned max);
