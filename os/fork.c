@@ -46,6 +46,7 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 	struct fw_space_port *sp = fw_space_port(space);
 
 	kthread_adopt(t);
+	agent_is_not(t, t->tid);
 	t->depth = 0;
 	t->pending = 0;
 	t->queued = 0;
@@ -194,6 +195,7 @@ static void vfork_main(void *arg)
 	struct kthread *t = v->t;
 
 	kthread_adopt(t);
+	agent_is_not(t, t->tid);
 	v->p.pid = (uint32_t)HC0(__NR_getpid);
 	v->proc->pid = v->p.pid;
 	v->proc->state = FW_PROC_RUNS;

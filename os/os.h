@@ -63,8 +63,16 @@ os_call_fn sys_open, sys_creat, sys_openat, sys_openat2;
 os_call_fn sys_readlink, sys_readlinkat;
 os_call_fn sys_getdents, sys_getdents64, sys_sysinfo;
 
+/* children.c */
+os_call_fn sys_wait4, sys_waitid;
+/* SIGCHLD has come. False when it tells of an agent alone, which is reaped;
+ * when others' ends may have merged with it, *info becomes one of them. */
+bool children_told(struct kthread *t, siginfo_t *info);
+
 /* rusage.c */
-os_call_fn sys_getrusage, sys_wait4, sys_waitid;
+os_call_fn sys_getrusage;
+/* Of a child that was waited for: what it noted last. */
+void usage_put_ended(struct kthread *t, uint32_t pid, uint64_t at);
 void usage_thread_ends(struct kthread *t);
 void usage_image_begins(struct kthread *t);
 

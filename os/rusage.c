@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rusage.c - faults and memory in getrusage, wait4 and waitid.
+ * rusage.c - faults and memory in getrusage, wait4 and waitid (children.c).
  *
  * Times and switches are the host's. Its faults are those of a cache that is
  * filled and dropped, and its resident memory contains the kernel half: these
@@ -149,8 +149,7 @@ long sys_getrusage(struct kthread *t, struct ucontext *uc, const long a[6])
 	return put_usage(t, (uint64_t)a[1], &u);
 }
 
-/* Of a child that was waited for: what it noted last. */
-static void put_ended(struct kthread *t, uint32_t pid, uint64_t at)
+void usage_put_ended(struct kthread *t, uint32_t pid, uint64_t at)
 {
 	const struct fw_run *run = t->p->run;
 	uint32_t n = run->n_ended;
@@ -163,36 +162,4 @@ static void put_ended(struct kthread *t, uint32_t pid, uint64_t at)
 		put_usage(t, at, &e->usage);
 		return;
 	}
-}
-
-long sys_wait4(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	struct buffers b;
-	long r;
-
-	(void)uc;
-	buf_init(&b, t);
-	buf_add(&b, (uint64_t)a[1], 4, FW_ACC_WRITE);
-	buf_add(&b, (uint64_t)a[3], RUSAGE_BYTES, FW_ACC_WRITE);
-	r = buf_call(&b, __NR_wait4, a, BUF_ONCE);
-	if (r > 0 && a[3])
-		put_ended(t, (uint32_t)r, (uint64_t)a[3]);
-	return r;
-}
-
-long sys_waitid(struct kthread *t, struct ucontext *uc, const long a[6])
-{
-	struct buffers b;
-	siginfo_t info;
-	long r;
-
-	(void)uc;
-	buf_init(&b, t);
-	buf_add(&b, (uint64_t)a[2], 128, FW_ACC_WRITE);
-	buf_add(&b, (uint64_t)a[4], RUSAGE_BYTES, FW_ACC_WRITE);
-	r = buf_call(&b, __NR_waitid, a, BUF_ONCE);
-	if (!r && a[2] && a[4] &&
-	    !user_read(t, &info, (uint64_t)a[2], sizeof(info)) && info.si_pid)
-		put_ended(t, (uint32_t)info.si_pid, (uint64_t)a[4]);
-	return r;
 }

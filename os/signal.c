@@ -239,11 +239,20 @@ static int held_take(struct kthread *t, uint64_t set, siginfo_t *ret_info)
 	return sig;
 }
 
+static long wait_signal(struct kthread *t, const long a[6], siginfo_t *info)
+{
+	long args[6] = {a[0], (long)info, a[2], a[3]};
+	struct buffers b;
+
+	buf_init(&b, t);
+	buf_add(&b, (uint64_t)a[0], MASK_BYTES, FW_ACC_READ);
+	buf_add(&b, (uint64_t)a[2], 16, FW_ACC_READ);
+	return buf_call(&b, __NR_rt_sigtimedwait, args, BUF_ONCE);
+}
+
 long sys_rt_sigtimedwait(struct kthread *t, struct ucontext *uc,
 			 const long a[6])
 {
-	long args[6] = {a[0], a[1], a[2], a[3]};
-	struct buffers b;
 	siginfo_t info;
 	uint64_t set;
 	int sig;
@@ -259,11 +268,13 @@ long sys_rt_sigtimedwait(struct kthread *t, struct ucontext *uc,
 			return -EFAULT;
 		return sig;
 	}
-	buf_init(&b, t);
-	buf_add(&b, (uint64_t)a[0], sizeof(set), FW_ACC_READ);
-	buf_add(&b, (uint64_t)a[1], sizeof(info), FW_ACC_WRITE);
-	buf_add(&b, (uint64_t)a[2], 16, FW_ACC_READ);
-	return buf_call(&b, __NR_rt_sigtimedwait, args, BUF_ONCE);
+	do {
+		sig = (int)wait_signal(t, a, &info);
+	} while (sig == SIGCHLD && !children_told(t, &info));
+	if (sig > 0 && a[1] &&
+	    user_write(t, (uint64_t)a[1], &info, sizeof(info)))
+		return -EFAULT;
+	return sig;
 }
 
 /* ---- alternate stack ---------------------------------------------------- */
@@ -391,11 +402,16 @@ static void give_back(struct kthread *t, const siginfo_t *info)
 	HC4(__NR_rt_tgsigqueueinfo, t->p->pid, t->tid, sig, info);
 }
 
-void os_signal(struct kthread *t, struct ucontext *uc, const siginfo_t *info)
+void os_signal(struct kthread *t, struct ucontext *uc, const siginfo_t *sent)
 {
+	siginfo_t copy = *sent, *info = &copy;
 	int sig = info->si_signo;
 	struct k_action act;
 
+	if (sig == SIGCHLD && !children_told(t, info)) {
+		signal_set_mask(t, uc, take_old_mask(t));
+		return;
+	}
 	if (SIG_BIT_IN(t->guest_mask, sig)) {
 		/* Queued before the call that has blocked it since. */
 		if (is_synchronous(sig))

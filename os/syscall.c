@@ -18,8 +18,6 @@
 
 #define SYSCALL_INSN_BYTES 2
 #define HOST_AT_FDCWD (-100)
-#define WAIT_ALL 0x40000000l
-#define WAIT_CLONE 0x80000000l
 #define LENGTH_MAX 0x7fffffff /* no buffer of one host call is longer */
 
 /* Adds the buffer of argument i whose length argument k gives. */
@@ -126,25 +124,6 @@ static long call_native(struct kthread *t, const struct os_call *call, long nr,
 	return ret ? ret : buf_call(&b, nr, args, mode);
 }
 
-/*
- * Agents are children of which the guest knows nothing. The host finds them
- * by __WALL and __WCLONE, having no exit signal. A guest whose own children all
- * have SIGCHLD means no others.
- */
-static long hide_agents(const struct kthread *t, uint64_t nr, long a[6])
-{
-	unsigned at = nr == __NR_wait4 ? 2 : 3;
-	bool all = nr == __NR_wait4 ? (int)a[0] == -1
-				    : nr == __NR_waitid && (int)a[0] == 0;
-
-	if (!all || t->p->odd_children || !(a[at] & (WAIT_ALL | WAIT_CLONE)))
-		return 0;
-	if (!(a[at] & WAIT_ALL))
-		return -ECHILD;
-	a[at] &= ~(WAIT_ALL | WAIT_CLONE);
-	return 0;
-}
-
 /* Descriptors of the run are not open, as far as the guest can see: programs
  * look at all numbers to find those that are. */
 static bool is_hidden(struct kthread *t, uint64_t nr, long fd)
@@ -176,10 +155,7 @@ static long dispatch(struct kthread *t, struct ucontext *uc, uint64_t nr)
 	long a[6] = {(long)m->rdi, (long)m->rsi, (long)m->rdx,
 		     (long)m->r10, (long)m->r8,	 (long)m->r9};
 	const struct os_call *call = &os_calls[nr];
-	long refused = hide_agents(t, nr, a);
 
-	if (refused)
-		return refused;
 	if (is_hidden(t, nr, a[0]))
 		return -EBADF;
 	switch ((enum os_class)call->class) {

@@ -110,6 +110,8 @@ struct fw_ended {
 };
 #define FW_ENDED 64
 
+#define FW_AGENT_PIDS 1024 /* a power of two */
+
 /* One page's bytes on their way between two guests: see os/vmcopy.c. */
 struct fw_copy {
 	struct fw_lock lock;	/* held by who asks */
@@ -177,6 +179,8 @@ struct fw_run {
 	struct fw_copy copy;
 	uint32_t n_ended;	/* atomic: that have been in `ended` */
 	struct fw_ended ended[FW_ENDED];
+	/* Pids of agents, at pid % FW_AGENT_PIDS (agent.c). Atomic. */
+	uint32_t agent_pids[FW_AGENT_PIDS];
 	char message[256];	/* text of the failure or Oops */
 	char program[256];	/* path of the first program */
 };

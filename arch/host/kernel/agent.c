@@ -117,6 +117,36 @@ static void agent_trim(struct kthread *t, struct fw_space_port *sp)
 	fwp_wake(&sp->done);
 }
 
+/*
+ * Who becomes the father of an agent whose guest has died is not for us to
+ * say: a guest that is a subreaper gets it for a child, and is told of its end
+ * (os/children.c). So that it can be told from others by its pid even when
+ * nothing is left of it, each is noted before it can end, and a guest that is
+ * born takes its own pid out. Of two with one place the younger is known;
+ * the older says it again at its end.
+ */
+static uint32_t *agent_place(struct kthread *t, uint32_t pid)
+{
+	return &t->p->run->agent_pids[pid % FW_AGENT_PIDS];
+}
+
+static void agent_note(struct kthread *t)
+{
+	__atomic_store_n(agent_place(t, t->tid), t->tid, __ATOMIC_SEQ_CST);
+}
+
+bool agent_is(struct kthread *t, uint32_t pid)
+{
+	return pid && __atomic_load_n(agent_place(t, pid),
+				      __ATOMIC_SEQ_CST) == pid;
+}
+
+void agent_is_not(struct kthread *t, uint32_t pid)
+{
+	__atomic_compare_exchange_n(agent_place(t, pid), &pid, 0, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 /* True while the guest that made this agent lives. */
 static bool guest_lives(const struct fw_space_port *sp)
 {
@@ -147,6 +177,7 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 	/* Who counts agents must find nothing of it attached (os/shm.c). */
 	HC2(__NR_munmap, FW_USER_MIN, FW_USER_TOP - FW_USER_MIN);
 	__atomic_sub_fetch(&run->n_agents, 1, __ATOMIC_SEQ_CST);
+	agent_note(t);
 	fw_actor_destroy(mm, t->actor, t->actor);
 	HC1(__NR_exit, 0);
 	__builtin_unreachable();
@@ -212,6 +243,7 @@ static void agent_main(void *arg)
 
 	agent_descriptors(t);
 	kthread_adopt(t);
+	agent_note(t);
 	t->actor->host_tid = t->actor->host_pid = t->tid;
 	t->actor->port_ptr = 0;
 	HC2(__NR_setpgid, 0, 0);

@@ -187,6 +187,10 @@ void user_withdraw(struct kthread *t);
 
 /* Reaps agents of spaces left by exec, as far as they have ended. */
 void agents_reap(struct kthread *t);
+/* Whether the last process of the run with this pid was an agent; a guest that
+ * is born says that it is none. */
+bool agent_is(struct kthread *t, uint32_t pid);
+void agent_is_not(struct kthread *t, uint32_t pid);
 
 void k_printf(const char *format, ...) /* to stderr; %s %d %u %x %lx %p %c */
 	__attribute__((format(printf, 1, 2)));
