@@ -61,6 +61,21 @@ static void alternate_stack(void)
 	must(!sigaction(SIGSEGV, &sa, NULL));
 }
 
+/* The main stack ends where the library says: its fault tells of an overflow to
+ * who compares. */
+static void last_page(void)
+{
+	pthread_attr_t attr;
+	size_t size;
+	void *low;
+
+	must(!pthread_getattr_np(pthread_self(), &attr));
+	must(!pthread_attr_getstack(&attr, &low, &size));
+	pthread_attr_destroy(&attr);
+	printf("the last page: %d\n",
+	       fault_at < (char *)low && fault_at >= (char *)low - PAGE);
+}
+
 static void overflow(void)
 {
 	size_t mib;
@@ -71,6 +86,7 @@ static void overflow(void)
 	mib = (size_t)(top - fault_at) / MIB;
 	printf("overflow: code %d between 7 and 8 MiB: %d\n", fault_code,
 	       mib == 7 || mib == 8);
+	last_page();
 	if (!sigsetjmp(back, 1))
 		endless(0);
 	printf("overflow again: code %d\n", fault_code);
