@@ -11,12 +11,17 @@
 #include "arch/host/kernel/trap.h"
 #include "os/busy.h"
 #include "os/image.h"
-#include "os/procview.h"
+#include "os/view.h"
 
 #define HOST_AT_FDCWD (-100)
 #define HOST_AT_EMPTY_PATH 0x1000
 #define HOST_AT_EACCESS 0x200
 #define HOST_O_CLOEXEC 02000000
+#define HOST_O_PATH 010000000
+#define HOST_F_GETFD 1
+#define HOST_F_GETFL 3
+#define HOST_F_DUPFD_CLOEXEC 1030
+#define CLONE_FILES 0x400
 #define MAX_SCRIPTS 4
 #define HEAD_BYTES 256
 #define MAX_STRINGS (6ull << 20)
@@ -32,7 +37,8 @@ struct exec {
 	uint64_t argc, envc, n_pointers;
 	char **pointers;
 	char path[4096];	/* the file, as opened */
-	char name[4096];	/* AT_EXECFN */
+	char name[4096 + 32];	/* AT_EXECFN; what a script is called */
+	bool hidden;		/* by this name nobody finds it after exec */
 	char interp[HEAD_BYTES];
 };
 
@@ -129,12 +135,27 @@ static bool is_32_bit(const char *head, long len)
 	       head[EI_CLASS] == ELFCLASS32;
 }
 
+/* One that only names a file (O_PATH) is opened. */
+static long open_again(long fd)
+{
+	char link[48];
+	struct text o = {link, 0, sizeof(link) - 1, 0};
+	long flags = HC2(__NR_fcntl, fd, HOST_F_GETFL);
+
+	if (flags < 0 || !(flags & HOST_O_PATH))
+		return HC3(__NR_fcntl, fd, HOST_F_DUPFD_CLOEXEC, 0);
+	text_put(&o, "/proc/thread-self/fd/");
+	text_dec(&o, (uint64_t)fd, 0);
+	link[o.used] = 0;
+	return HC4(__NR_openat, HOST_AT_FDCWD, link, HOST_O_CLOEXEC, 0);
+}
+
 static long open_program(struct exec *e, long dirfd, long flags)
 {
 	long r;
 
 	if (!*e->path && flags & HOST_AT_EMPTY_PATH)
-		e->fd = HC3(__NR_fcntl, dirfd, 1030 /* F_DUPFD_CLOEXEC */, 0);
+		e->fd = open_again(dirfd);
 	else
 		e->fd = HC4(__NR_openat, dirfd, e->path,
 			    HOST_O_CLOEXEC | (flags & 0x100 ? 0400000 : 0), 0);
@@ -181,10 +202,11 @@ static long parse_script(char *head, long len, char **interp, char **arg)
  * The program is a script: argv becomes interpreter, argument, script, rest.
  * argv[0] is dropped; two slots are kept free in front of argv for this.
  */
-static long apply_script(struct exec *e, char *interp, char *arg)
+static long apply_script(struct exec *e, const char *name, char *interp,
+			 char *arg)
 {
 	char *script = e->text + e->used;
-	long r = add_text(e, e->path);
+	long r = add_text(e, name);
 	char *a = e->text + e->used;
 
 	if (!r && arg)
@@ -220,8 +242,11 @@ static long find_program(struct exec *e, long dirfd, long flags)
 			HC1(__NR_close, e->fd);
 			head[len] = 0;
 			r = parse_script(head, len, &interp, &arg);
+			if (!r && !depth && e->hidden)
+				r = -ENOENT;
 			if (!r)
-				r = apply_script(e, interp, arg);
+				r = apply_script(e, depth ? e->path : e->name,
+						 interp, arg);
 			if (r)
 				return r;
 			dirfd = HOST_AT_FDCWD;
@@ -287,11 +312,24 @@ static void leave_note(struct exec *e)
 	__atomic_store_n(&proc->state, FW_PROC_EXECS, __ATOMIC_SEQ_CST);
 }
 
-void exe_done(struct kthread *t)
+/* The program's descriptor takes the place of the one that there is, in a table
+ * that is no other process's: the host's exec makes it so anyway. */
+static long put_program(struct exec *e, long exe, long *ret_old)
 {
-	const struct fw_run *run = t->p->run;
+	if (e->t->p->n_threads == 1)
+		HC1(__NR_unshare, CLONE_FILES);
+	*ret_old = HC3(__NR_fcntl, exe, HOST_F_DUPFD_CLOEXEC, 0);
+	return HC3(__NR_dup3, e->fd, exe, 0);
+}
 
-	HC3(__NR_dup3, run_fd(run, FW_FD_LIFE), run_fd(run, FW_FD_EXE), 0);
+static void put_back(struct kthread *t, long exe, long old)
+{
+	if (old < 0) {
+		HC3(__NR_dup3, run_fd(t->p->run, FW_FD_LIFE), exe, 0);
+		return;
+	}
+	HC3(__NR_dup3, old, exe, 0);
+	HC1(__NR_close, old);
 }
 
 static long change_image(struct exec *e)
@@ -299,16 +337,16 @@ static long change_image(struct exec *e)
 	struct kthread *t = e->t;
 	struct fw_proc_image *image = &t->p->proc->image;
 	uint64_t dev = image->exe_dev, ino = image->exe_ino;
-	long exe = run_fd(t->p->run, FW_FD_EXE), r;
+	long exe = run_fd(t->p->run, FW_FD_EXE), r, old;
 
 	leave_note(e);
 	busy_note(t->p->proc, e->fd);
 	limit_files_lift(t);
-	r = HC3(__NR_dup3, e->fd, exe, 0);
+	r = put_program(e, exe, &old);
 	if (r >= 0)
 		r = HC5(__NR_execveat, run_fd(t->p->run, FW_FD_KERNEL), "",
 			e->argv, e->envp, HOST_AT_EMPTY_PATH);
-	exe_done(t);
+	put_back(t, exe, old);
 	limit_files_settle(t);
 	t->p->proc->state = FW_PROC_RUNS;
 	t->p->proc->old_space = NULL;
@@ -333,17 +371,35 @@ static long exec_memory(struct kthread *t, struct exec **ret)
 	return 0;
 }
 
+/* What the host calls the program: /dev/fd/N/path for a path that begins at a
+ * descriptor. */
+static void name_program(struct exec *e, long dirfd)
+{
+	struct text o = {e->name, 0, sizeof(e->name) - 1, 0};
+
+	if (dirfd != HOST_AT_FDCWD && e->path[0] != '/') {
+		text_put(&o, "/dev/fd/");
+		text_dec(&o, (uint64_t)(uint32_t)dirfd, 0);
+		if (*e->path)
+			text_char(&o, '/');
+		e->hidden = HC2(__NR_fcntl, dirfd, HOST_F_GETFD) & 1;
+	}
+	text_put(&o, e->path);
+	e->name[o.used] = 0;
+}
+
 /* A name of the program that a guest runs, or of another that is ours. */
 static long substitute(struct exec *e, long dirfd, long flags)
 {
 	char to[4096];
-	long n = flags & 0x100 ? 0 : view_link(e->t, dirfd, e->path, to);
+	long n = flags & 0x100 ? 0
+			       : view_link(e->t, dirfd, e->path, true, to);
 
 	if (n < 0)
 		return n;
+	name_program(e, dirfd);
 	if (n)
 		memcpy(e->path, to, (size_t)n + 1);
-	memcpy(e->name, e->path, k_strlen(e->path) + 1);
 	return 0;
 }
 
@@ -428,6 +484,6 @@ long sys_execve(struct kthread *t, struct ucontext *uc, const long a[6])
 long sys_execveat(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
-	return do_exec(t, a[0], (uint64_t)a[1], (uint64_t)a[2], (uint64_t)a[3],
+	return do_exec(t, (int)a[0], (uint64_t)a[1], (uint64_t)a[2], (uint64_t)a[3],
 		       a[4]);
 }

@@ -49,8 +49,6 @@ long elf_stack(struct kthread *t, const struct image *im,
  */
 long os_exec_first(struct kthread *t, const char *path, char *const *argv,
 		   char *const *envp);
-/* The program is loaded: its descriptor goes, its number stays taken. */
-void exe_done(struct kthread *t);
 
 /* mem.c: maps len bytes of the file at offset; fixed address. */
 long map_file_at(struct kthread *t, uint64_t at, uint64_t len, unsigned prot,

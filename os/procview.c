@@ -258,8 +258,12 @@ static bool has_views(long fd)
 /* /proc/self/exe, by a name that view_link did not know. */
 static long open_own_exe(struct kthread *t, long fd, uint64_t flags)
 {
+	char to[4096];
+
 	HC1(__NR_close, fd);
-	return HC4(__NR_openat, HOST_AT_FDCWD, t->p->exe, flags, 0);
+	if (view_link(t, HOST_AT_FDCWD, "/proc/self/exe", true, to) <= 0)
+		return -ENOENT;
+	return HC4(__NR_openat, HOST_AT_FDCWD, to, flags, 0);
 }
 
 static void kept_forget(long fd);

@@ -46,8 +46,9 @@ void view_exe(struct kproc *p);
  * What a path stands for when the host would say something else: the link's
  * target is put into `to` (of 4096 bytes) and its length returned; -ENOENT for
  * what is hidden; 0: the host knows best. `path` may be empty for dirfd
- * itself.
+ * itself. `follow`: what can be opened instead, which may be a link as well.
  */
-long view_link(struct kthread *t, long dirfd, const char *path, char *to);
+long view_link(struct kthread *t, long dirfd, const char *path, bool follow,
+	       char *to);
 
 #endif

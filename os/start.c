@@ -232,7 +232,6 @@ static long load(struct kthread *t, struct image *im, uint64_t *ret_sp,
 	r = elf_load(t, fd, im);
 	os_exe_name(t, fd, p->proc->exec_path);
 	busy_note(p->proc, fd);
-	exe_done(t);
 	if (r)
 		return r;
 	set_comm(p->proc->exec_name);

@@ -62,7 +62,7 @@ static long collect_path(struct buffers *b, const struct os_arg *d, unsigned i,
 		return 0;
 	if (!b->bad && *head && k_strlen(head) < sizeof(head) - 1)
 		ret = view_link(b->t, i ? (int)args[0] : HOST_AT_FDCWD, head,
-				path);
+				true, path);
 	if (ret <= 0)
 		return ret;
 	b->n = n;

@@ -106,27 +106,47 @@ static bool in_proc(long dirfd, const char *path, const char *last,
 	return true;
 }
 
-static long put_exe(const char *exe, char *to)
+/*
+ * A guest keeps its program open (FW_FD_EXE): the file may have another name
+ * by now, or none. Where that cannot be looked at, the name that it had.
+ */
+static long put_exe(struct kthread *t, const struct view *other, bool follow,
+		    char *to)
 {
-	size_t n = k_strlen(exe);
+	const char *had = other ? other->image.exe : t->p->exe;
+	char link[64];
+	struct text o = {link, 0, sizeof(link) - 1, 0};
+	long n;
 
-	memcpy(to, exe, n + 1);
-	return (long)n;
-}
-
-static long exe_of(struct kthread *t, struct view *v, char *to)
-{
-	return put_exe(v->own ? t->p->exe : v->image.exe, to);
+	text_put(&o, "/proc/");
+	if (other)
+		text_dec(&o, other->pid, 0);
+	else
+		text_put(&o, "thread-self");
+	text_put(&o, "/fd/");
+	text_dec(&o, (uint64_t)run_fd(t->p->run, FW_FD_EXE), 0);
+	link[o.used] = 0;
+	n = HC3(__NR_readlink, link, to, 4095);
+	if (n <= 0 || *to != '/') {
+		n = (long)k_strlen(had);
+		memcpy(to, had, (size_t)n);
+	} else if (follow) {
+		n = (long)o.used;
+		memcpy(to, link, o.used);
+	}
+	to[n] = 0;
+	return n;
 }
 
 /* .../<pid>/exe, .../<pid>/task/<tid>/exe */
-static long link_exe(struct kthread *t, struct view *v, char *to)
+static long link_exe(struct kthread *t, struct view *v, bool follow, char *to)
 {
 	char *last = (char *)(uintptr_t)last_component(v->path);
 
 	memcpy(last, "mem", 4); /* a name of the same length, and a view's */
-	return view_classify(t, v) && v->kind == VIEW_MEM ? exe_of(t, v, to)
-							  : 0;
+	return view_classify(t, v) && v->kind == VIEW_MEM
+		       ? put_exe(t, v->own ? NULL : v, follow, to)
+		       : 0;
 }
 
 /* The folder that the path's last component is in. */
@@ -143,7 +163,8 @@ static bool classify_folder(struct kthread *t, struct view *v)
 static long map_file(struct kthread *t, const struct view *v, uint64_t start,
 		     uint64_t end, char *to);
 
-long view_link(struct kthread *t, long dirfd, const char *path, char *to)
+long view_link(struct kthread *t, long dirfd, const char *path, bool follow,
+	       char *to)
 {
 	const char *own = proc_own(t, path), *last = last_component(path);
 	struct view v;
@@ -151,11 +172,11 @@ long view_link(struct kthread *t, long dirfd, const char *path, char *to)
 	bool exe, range;
 
 	if (own && !k_strcmp(own, "exe")) /* mostly */
-		return t->p->exe[0] ? put_exe(t->p->exe, to) : 0;
+		return put_exe(t, NULL, follow, to);
 	if (!*path && dirfd != HOST_AT_FDCWD && in_proc(dirfd, path, last,
 							v.path))
 		return !k_strcmp(last_component(v.path), "exe")
-			       ? link_exe(t, &v, to)
+			       ? link_exe(t, &v, follow, to)
 			       : 0;
 	exe = !k_strcmp(last, "exe") || !k_strcmp(last, "exe/");
 	range = is_range_name(last, &start, &end);
@@ -163,7 +184,7 @@ long view_link(struct kthread *t, long dirfd, const char *path, char *to)
 	    !in_proc(dirfd, path, last, v.path))
 		return 0;
 	if (exe)
-		return link_exe(t, &v, to);
+		return link_exe(t, &v, follow, to);
 	if (!classify_folder(t, &v))
 		return 0;
 	if (v.kind == VIEW_DIR_FD)
@@ -216,7 +237,8 @@ static long do_readlink(struct kthread *t, long nr, const long a[6],
 	buf_init(&b, t);
 	head_of(&b, (uint64_t)a[at], head);
 	if (!b.bad && a[at])
-		n = view_link(t, at ? (int)a[0] : HOST_AT_FDCWD, head, to);
+		n = view_link(t, at ? (int)a[0] : HOST_AT_FDCWD, head, false,
+			      to);
 	if (n < 0)
 		return n;
 	if (n) {
@@ -258,7 +280,8 @@ static long do_open(struct kthread *t, long nr, const long a[6], unsigned at,
 	buf_init(&b, t);
 	head_of(&b, (uint64_t)a[at], head);
 	if (!b.bad && a[at] && *head)
-		n = view_link(t, at ? (int)a[0] : HOST_AT_FDCWD, head, to);
+		n = view_link(t, at ? (int)a[0] : HOST_AT_FDCWD, head, true,
+			      to);
 	if (n < 0)
 		return n;
 	if (n && !(flags & HOST_O_NOFOLLOW)) {

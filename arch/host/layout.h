@@ -64,7 +64,7 @@ enum fw_run_fd {
 	FW_FD_RAM,	/* memfd: the RAM */
 	FW_FD_KERNEL,	/* memfd: the kernel image */
 	FW_FD_LIFE,	/* read end of a pipe that the system process holds */
-	FW_FD_EXE,	/* program being executed; else as FW_FD_LIFE */
+	FW_FD_EXE,	/* the program of this guest; or as FW_FD_LIFE */
 	FW_FD_STORE,	/* page file 0; up to 16; the others as FW_FD_LIFE */
 	FW_FD_COUNT = FW_FD_STORE + FW_MAX_PAGE_FILES,
 };

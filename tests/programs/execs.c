@@ -9,7 +9,9 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 static char self[4096];
 static volatile uint64_t spins;
@@ -200,6 +202,106 @@ static void by_descriptor(void)
 	_exit(99);
 }
 
+static void by_name_alone(void)
+{
+	char pid[16];
+	char *argv[] = {"other", "after", pid, NULL};
+	int fd = open(self, O_PATH);
+
+	must(fd >= 0);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	fexecve(fd, argv, environ);
+	_exit(99);
+}
+
+/* A script that is no file, and one below a descriptor. */
+static void nameless_script(void)
+{
+	static const char text[] = "#!/bin/sh\necho \"  script $0 $1\"\nexit 6\n";
+	char *argv[] = {"script", "one", NULL};
+	int fd = memfd_create("script", MFD_CLOEXEC);
+
+	must(fd >= 0 && !fchmod(fd, 0755));
+	must(write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
+	must(fexecve(fd, argv, environ) == -1);
+	printf("  closed on exec: %d\n", errno);
+	must(dup2(fd, 60) == 60);
+	fexecve(60, argv, environ);
+	_exit(99);
+}
+
+static void script_below(void)
+{
+	char name[] = "script-XXXXXX";
+	char *argv[] = {name, "one", NULL};
+	static const char text[] = "#!/bin/sh\nrm -f \"$0\"\n"
+		"echo \"  script ${0%-*}\"\nexit 5\n";
+	int fd = mkstemp(name);
+
+	must(fd >= 0 && !fchmod(fd, 0755));
+	must(write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1);
+	must(!close(fd) && dup2(open(".", O_RDONLY), 61) == 61);
+	syscall(SYS_execveat, 61, name, argv, environ, 0);
+	_exit(99);
+}
+
+/* ---- a program whose file is moved, and removed --------------------------- */
+
+static void say_exe(const char *title, pid_t pid)
+{
+	char path[64], to[4096], *last;
+	struct stat a, b;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	n = readlink(path, to, sizeof(to) - 1);
+	to[n > 0 ? n : 0] = 0;
+	last = strrchr(to, '/');
+	printf("  %s: %s, %s\n", title, last ? last + 1 : "nothing",
+	       !stat(path, &a) && !stat("/proc/self/exe", &b) &&
+	       a.st_ino == b.st_ino && open(path, O_RDONLY) >= 0 ?
+	       "there" : "not there");
+}
+
+/* argv: the program, "moved", its name. */
+static int moved(char **argv)
+{
+	char *after[] = {"other", "after", argv[2], NULL};
+	pid_t pid;
+
+	setbuf(stdout, NULL);
+	must(!rename(argv[2], "execs-moved"));
+	say_exe("moved", getpid());
+	must(!unlink("execs-moved"));
+	say_exe("removed", getpid());
+	pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		say_exe("the father's", getppid());
+		say_exe("the child's", getpid());
+		execl("/no/such/file", "x", NULL);
+		execv("/proc/self/exe", after);
+		_exit(errno);
+	}
+	printf("  of a child: %d\n", wait_for(pid));
+	execv("/proc/self/exe", after);
+	return errno;
+}
+
+static void by_file_that_goes(void)
+{
+	char name[] = "execs-XXXXXX";
+	char *argv[] = {name, "moved", name, NULL};
+	int from = open(self, O_RDONLY | O_CLOEXEC), to = mkstemp(name);
+	struct stat st;
+
+	must(from >= 0 && to >= 0 && !fstat(from, &st));
+	must(sendfile(to, from, NULL, (size_t)st.st_size) == st.st_size);
+	must(!fchmod(to, 0755) && !close(to));
+	execv(name, argv);
+	_exit(99);
+}
+
 static void script(void)
 {
 	char name[] = "script-XXXXXX";
@@ -263,6 +365,8 @@ int main(int argc, char **argv)
 	setbuf(stdout, NULL);
 	if (argc > 2 && !strcmp(argv[1], "after"))
 		return after_exec(argc, argv);
+	if (argc > 2 && !strcmp(argv[1], "moved"))
+		return moved(argv);
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	must(n > 0);
 	run("from the main thread", from_main);
@@ -270,7 +374,11 @@ int main(int argc, char **argv)
 	run("from the main thread, others running", main_among_threads);
 	run("many arguments", many_arguments);
 	run("by descriptor", by_descriptor);
+	run("by descriptor of a name", by_name_alone);
 	run("script", script);
+	run("nameless script", nameless_script);
+	run("script below a descriptor", script_below);
+	run("a file that goes", by_file_that_goes);
 	run("failures", failures);
 	for (unsigned i = 0; i < 20; i++) {
 		pid_t pid = fork();
