@@ -215,6 +215,22 @@ static bool has_exited(long pid)
 	       info.si_signo != 0;
 }
 
+/* The host lets us go on before a child that ends can be seen to have ended;
+ * but one that does not exec cannot leave otherwise. */
+static bool has_not_execed(struct kthread *t, const struct vchild *v)
+{
+	const struct fw_proc *p;
+	bool is;
+
+	procs_lock(t);
+	for (p = t->p->run->procs; p && p != v->proc; p = p->next)
+		;
+	is = p && p->serial == v->serial && p->space == t->p->space &&
+	     p->state != FW_PROC_EXECS;
+	procs_unlock(t);
+	return is;
+}
+
 /*
  * The child is out of our space: it has exec'ed (its new image looks after
  * the record and the count of users) or died (we do).
@@ -223,7 +239,7 @@ static void vfork_done(struct kthread *t, struct vchild *v, long pid)
 {
 	struct fw_space *space = t->p->space;
 
-	if (has_exited(pid) &&
+	if ((has_not_execed(t, v) || has_exited(pid)) &&
 	    proc_leave_space(t, v->proc, space, v->serial, false)) {
 		proc_reap_actors(t, v->serial, 0);
 		__atomic_sub_fetch(&fw_space_port(space)->users, 1,
@@ -299,9 +315,23 @@ static long do_vfork(struct kthread *t, const struct ucontext *uc,
 
 /* ---- the calls ---------------------------------------------------------- */
 
+/* There is to be a descriptor for the child before there is the child. */
+static long look_for_room(const struct kthread *t,
+			  const struct clone_request *rq)
+{
+	long fd;
+
+	if (!(rq->flags & CLONE_PIDFD))
+		return 0;
+	fd = HC2(434 /* pidfd_open */, t->p->pid, 0);
+	return fd < 0 ? fd : HC1(__NR_close, fd);
+}
+
 static long do_clone(struct kthread *t, struct ucontext *uc,
 		     struct clone_request *rq)
 {
+	long r;
+
 	if (t->p->run->state == FW_RUN_ENDING)
 		return -EAGAIN;
 	if (rq->flags & (CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP))
@@ -314,6 +344,9 @@ static long do_clone(struct kthread *t, struct ucontext *uc,
 		os_refused(t, FW_REFUSED_PID_NAMESPACE);
 		return -EPERM;
 	}
+	r = look_for_room(t, rq);
+	if (r)
+		return r;
 	if (rq->exit_signal != SIGCHLD)
 		t->p->odd_children = 1;
 	if ((rq->flags & (CLONE_VM | CLONE_VFORK)) == (CLONE_VM | CLONE_VFORK))

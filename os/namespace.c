@@ -26,15 +26,13 @@ static long refuse(struct kthread *t)
 }
 
 /*
- * Memory of one's own is what every process has that shares it with none but
- * its agent, which the host counts: what is left to be looked at is threads.
+ * Memory of one's own: the host counts the agent as one who shares it. Nobody
+ * else does but threads, which the host looks for as well, and the parent of a
+ * vfork child. (Who has such a child is waiting for it, or has threads.)
  */
 static long own_memory(const struct kthread *t, long flags)
 {
-	const struct fw_space_port *sp = fw_space_port(t->p->space);
-
-	if (!((uint64_t)flags & CLONE_VM) || t->p->vfork_child ||
-	    __atomic_load_n(&sp->users, __ATOMIC_SEQ_CST) != 1)
+	if (!((uint64_t)flags & CLONE_VM) || t->p->vfork_child)
 		return flags;
 	return (long)(((uint64_t)flags & ~CLONE_VM) | CLONE_SIGHAND);
 }

@@ -6,8 +6,10 @@
 #include "prog.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 static volatile int written_by_child;
@@ -192,6 +194,50 @@ static void every_kind(void)
 	show_wait("__WALL of another", clone_with(SIGUSR1, 5), __WALL);
 }
 
+/* A child that could not be named is not made. */
+static void no_descriptor(void)
+{
+	struct {
+		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
+		uint64_t stack, stack_size, tls;
+	} args = {.flags = 0x1000 /* CLONE_PIDFD */, .exit_signal = SIGCHLD};
+	struct rlimit old, none = {.rlim_cur = 0};
+	int pidfd = -55;
+	long pid;
+
+	args.pidfd = (uintptr_t)&pidfd;
+	must(!getrlimit(RLIMIT_NOFILE, &old));
+	none.rlim_max = old.rlim_max;
+	for (int i = 0; i < 2; i++) {
+		must(!setrlimit(RLIMIT_NOFILE, i ? &old : &none));
+		errno = 0;
+		pid = syscall(SYS_clone3, &args, sizeof(args));
+		if (!pid)
+			_exit(0);
+		printf("clone3: %d errno %d, pidfd %d\n", pid > 0, errno,
+		       i ? fcntl(pidfd, F_GETFD) : pidfd);
+		if (pid > 0)
+			must(wait_for((pid_t)pid) == 0);
+	}
+}
+
+static void *unshares(void *arg)
+{
+	return syscall(SYS_unshare, 0x100) ? arg : NULL;
+}
+
+/* Memory is shared with threads, and with nobody else. */
+static void memory_alone(void)
+{
+	pthread_t t;
+	void *ret;
+
+	printf("unshare: %ld\n", syscall(SYS_unshare, 0x100 /* CLONE_VM */));
+	must(!pthread_create(&t, NULL, unshares, environ));
+	must(!pthread_join(t, &ret));
+	printf("unshare in a thread fails: %d\n", ret != NULL);
+}
+
 int main(void)
 {
 	setbuf(stdout, NULL);
@@ -200,5 +246,7 @@ int main(void)
 	borrowed_heap();
 	with_signals();
 	every_kind();
+	no_descriptor();
+	memory_alone();
 	return 0;
 }
