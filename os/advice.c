@@ -116,7 +116,10 @@ static long advise_part(const struct part *p, int advice)
 	case MADV_KEEPONFORK:
 		return set_flags(p, 0, FW_VADF_WIPEONFORK);
 	case MADV_FREE:
-		return p->v.kind != FW_VAD_PRIVATE ? -EINVAL : discard(p);
+		return p->v.kind != FW_VAD_PRIVATE ||
+				       p->v.flags & FW_VADF_LOCKED
+			       ? -EINVAL
+			       : discard(p);
 	case MADV_DONTNEED:
 		return p->v.flags & FW_VADF_LOCKED ? -EINVAL : discard(p);
 	case ADVICE_DONTNEED_LOCKED:

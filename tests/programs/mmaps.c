@@ -297,7 +297,10 @@ static void residency(void)
 	SAY(mincore(at(8), PAGE, v));
 	SAY(mincore(at(44) + 1, PAGE, v));
 	SAY(mlock(at(44), PAGE));
+	SAY(madvise(at(44), PAGE, MADV_FREE));
+	SAY(madvise(at(44), PAGE, MADV_DONTNEED));
 	SAY(munlock(at(44), PAGE));
+	SAY(madvise(at(44), PAGE, MADV_FREE));
 	SAY(mlock(at(8), PAGE));
 }
 
