@@ -86,6 +86,17 @@ static long read_headers(struct elf_file *f)
 	return f->low < f->high ? 0 : -ENOEXEC;
 }
 
+long elf_check(struct kthread *t, long fd)
+{
+	struct elf_file f = { .fd = fd };
+	long r = read_headers(&f);
+
+	if (r || f.eh.e_type != ET_EXEC || f.low >= FW_USER_MIN)
+		return r;
+	os_refused(t, FW_REFUSED_LOW);
+	return -ENOEXEC;
+}
+
 static unsigned segment_prot(uint32_t flags)
 {
 	return (flags & PF_R ? FW_PROT_R : 0) | (flags & PF_W ? FW_PROT_W : 0) |

@@ -254,8 +254,12 @@ static long find_program(struct exec *e, long dirfd, long flags)
 			continue;
 		}
 		if (elf_acceptable((const uint8_t *)head, len)) {
-			look_for_rights(e);
-			return 0;
+			r = elf_check(e->t, e->fd);
+			if (r)
+				HC1(__NR_close, e->fd);
+			else
+				look_for_rights(e);
+			return r;
 		}
 		if (is_32_bit(head, len))
 			os_refused(e->t, FW_REFUSED_32_BIT);
@@ -484,6 +488,6 @@ long sys_execve(struct kthread *t, struct ucontext *uc, const long a[6])
 long sys_execveat(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
-	return do_exec(t, (int)a[0], (uint64_t)a[1], (uint64_t)a[2], (uint64_t)a[3],
-		       a[4]);
+	return do_exec(t, (int)a[0], (uint64_t)a[1], (uint64_t)a[2],
+		       (uint64_t)a[3], a[4]);
 }

@@ -32,6 +32,8 @@ struct image {
 long elf_load(struct kthread *t, long fd, struct image *ret);
 /* Whether the first bytes are an ELF header that elf_load would take. */
 bool elf_acceptable(const uint8_t *head, long len);
+/* The rest that can be said before it is loaded: 0, -ENOEXEC. */
+long elf_check(struct kthread *t, long fd);
 /* leaks.c */
 struct elf64_phdr;
 bool elf_seeks_leaks(long fd, const struct elf64_phdr *ph, unsigned n);

@@ -217,7 +217,8 @@ static void by_name_alone(void)
 /* A script that is no file, and one below a descriptor. */
 static void nameless_script(void)
 {
-	static const char text[] = "#!/bin/sh\necho \"  script $0 $1\"\nexit 6\n";
+	static const char text[] =
+		"#!/bin/sh\necho \"  script $0 $1\"\nexit 6\n";
 	char *argv[] = {"script", "one", NULL};
 	int fd = memfd_create("script", MFD_CLOEXEC);
 
@@ -245,7 +246,7 @@ static void script_below(void)
 	_exit(99);
 }
 
-/* ---- a program whose file is moved, and removed --------------------------- */
+/* ---- a program whose file is moved, and removed ------------------------- */
 
 static void say_exe(const char *title, pid_t pid)
 {

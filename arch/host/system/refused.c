@@ -47,6 +47,9 @@ static const struct {
 		"pid_namespace", "a PID namespace", "EPERM",
 		"Make it outside: unshare -pf --mount-proc "
 		"faultwise run."},
+	[FW_REFUSED_LOW] = {
+		"low", "a program that is linked below 64 KiB", "ENOEXEC",
+		"Link it higher (-Wl,-Ttext-segment=0x400000)."},
 };
 
 const char *refusal_name(enum fw_refusal kind)
