@@ -410,6 +410,9 @@ uint64_t slot_alloc_store(struct fw_mm *mm)
 	return slot;
 }
 
+/* What is behind `good` and fails makes the file shy: `shy` is 1, and counts
+ * the runs from then on; `fails` how often it did in a row, and since which
+ * second; `trial` is where to try again. */
 void slot_written(struct fw_mm *mm, unsigned file, uint64_t slot, unsigned n,
 		  enum fw_status status)
 {

@@ -144,8 +144,7 @@ struct fw_pfile {
 	uint64_t limit; /* (M) slots that have a bitmap; multiple of chunk */
 	uint64_t used, usable; /* (M) slots below limit; that may ever be */
 	uint64_t hint, good; /* (n) where the last run, what is good, ends */
-	/* (n) Where to go on behind that, if what was written there failed:
-	 * runs since, + 1; how often it did, and since which second. */
+	/* (n) What was written behind that failed: see slot_written. */
 	uint64_t trial, shy, fails, fails_since;
 	uint64_t **dir[PFILE_DIRS]; /* (M) frames of 512 bitmap pointers */
 };
@@ -201,22 +200,19 @@ struct fw_mm {
 	struct fw_list standby[STANDBY_LISTS], modified, no_write; /* (M) */
 	struct fw_list mapped; /* (M) modified, for the files of sections */
 	struct fw_list store_log, store_empty; /* (M) see cstore.c */
-	uint64_t store_frames; /* (M) on these two */
-	uint64_t store_pages, store_bytes; /* (M) live objects */
+	uint64_t store_frames, store_pages, store_bytes; /* (M) theirs; live */
 	/* (n) cstore_size.c; cstore_dense.c: how far, store_in at its start */
 	uint32_t store_goal, store_noted, store_light, store_dense, store_freed;
 	fw_pfn store_cursor;
 	uint64_t gain_ram, gain_store, gain_loads, store_seen, store_turn;
 	uint64_t ***store_index[PFILE_DIRS]; /* (M) 512 chunks each */
-	uint32_t block_head[BLOCK_LISTS]; /* (M) */
-	uint32_t pool_head[POOL_CLASSES]; /* (M) slabs with room, by PFN */
-	uint64_t tables, pool; /* (M) frames of that type */
+	/* (M) By PFN; the latter: slabs with room. */
+	uint32_t block_head[BLOCK_LISTS], pool_head[POOL_CLASSES];
 	struct fw_space *spaces; /* (M) */
 	struct fw_section *sections, *bucket[SECTION_BUCKETS]; /* (M) */
-	uint64_t n_spaces, n_sections, n_actors; /* (M) */
-	uint64_t ws_kept; /* (M) sum of the hard minima of spaces */
+	uint64_t tables, pool, n_spaces, n_sections, n_actors; /* (M) */
 	uint32_t next_space_id, actor_top; /* (M) the latter: ever used */
-	uint64_t committed;	 /* (M) pages charged */
+	uint64_t ws_kept, committed; /* (M) hard minima; pages charged */
 	uint32_t strict;	 /* (C) see commit.c */
 	uint32_t write_fails, write_fails_since; /* (n) in a row; second */
 	uint64_t trim_clock;	 /* (n) batches trimmed so far */
@@ -243,8 +239,7 @@ struct fw_mm {
 	 * it had a second ago; ticks spent in reads until then */
 	uint32_t turn, turns, turn_left, turn_most, turn_quiet, turn_pad;
 	uint64_t turn_had, turn_ticks;
-	uint64_t trims, pages_trimmed, rollbacks, reaps, peak_active;
-	uint64_t oopses;
+	uint64_t trims, pages_trimmed, rollbacks, reaps, peak_active, oopses;
 	uint64_t moves[FRAME_STATES][FRAME_STATES];
 	uint64_t dead_count[FW_KIND_COUNT], dead_ticks[FW_KIND_COUNT],
 		dead_pages[FW_KIND_COUNT];
