@@ -358,6 +358,10 @@ void section_get(struct fw_mm *mm, struct fw_section *s);
 bool section_put(struct fw_mm *mm, struct fw_section *s);
 struct fw_section *section_lookup(struct fw_mm *mm,
 				  const struct fw_section_key *key, bool image);
+/* Of the sections of a file, of whatever version, that follows; NULL: none.
+ * No images. */
+struct fw_section *section_of_file(struct fw_mm *mm, uint64_t dev,
+				   uint64_t ino, struct fw_section *after);
 struct fw_section *section_make(struct fw_mm *mm,
 				const struct fw_section_key *key,
 				uint64_t pages);

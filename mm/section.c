@@ -19,8 +19,8 @@
 
 static unsigned section_hash(const struct fw_section_key *key)
 {
-	uint64_t h = key->ino * 0x9e3779b97f4a7c15u ^ key->dev ^
-		     key->version * 0xff51afd7ed558ccdu;
+	/* All versions of a file are in one bucket. */
+	uint64_t h = (key->ino ^ key->dev << 32) * 0x9e3779b97f4a7c15u;
 
 	return (unsigned)(h >> 32) % SECTION_BUCKETS;
 }
@@ -136,6 +136,18 @@ struct fw_section *section_lookup(struct fw_mm *mm,
 	while (s && (s->key.dev != key->dev || s->key.ino != key->ino ||
 		     s->key.version != key->version ||
 		     (s->image != NULL) != image))
+		s = s->hash_next;
+	return s;
+}
+
+struct fw_section *section_of_file(struct fw_mm *mm, uint64_t dev,
+				   uint64_t ino, struct fw_section *after)
+{
+	const struct fw_section_key key = { dev, ino, 0 };
+	struct fw_section *s = after ? after->hash_next :
+				       mm->bucket[section_hash(&key)];
+
+	while (s && (s->key.dev != dev || s->key.ino != ino || s->image))
 		s = s->hash_next;
 	return s;
 }
@@ -390,6 +402,7 @@ static void section_end(struct fw_mm *mm, struct fw_section *s)
 	if (s->next)
 		FW_SET(mm, s->next->prev, s->prev);
 	FW_SUB(mm, mm->n_sections, 1);
+	FW_SUB(mm, mm->n_watched, s->watched);
 	if (s->image)
 		image_free(mm, s->image);
 	pool_free(mm, s, sizeof(*s));

@@ -367,15 +367,15 @@ static void dir_visit(struct verify *v, const struct fw_section *s, void *dir,
 static void sections_visit(struct verify *v)
 {
 	struct fw_section *s;
-	uint64_t n = 0;
+	uint64_t n = 0, watched = 0;
 
-	for (s = v->mm->sections; s; s = s->next) {
+	for (s = v->mm->sections; s; s = s->next, n++) {
 		dir_visit(v, s, s->dir, s->depth);
-		if (!s->is_file && s->refs > 0)
-			v->committed += s->pages;
+		v->committed += s->is_file || !s->refs ? 0 : s->pages;
 		v->section_dirty += s->dirty;
-		n++;
+		watched += s->watched;
 	}
+	expect(v, "sections watched", v->mm->n_watched, watched);
 	expect(v, "sections", v->mm->n_sections, n);
 }
 
