@@ -232,6 +232,42 @@ TEST(death_in_file_read, "B05 B36")
 	die_everywhere(&(struct scenario){NULL, touch_file, 0, 0, NULL});
 }
 
+/* Pages that somebody maps, that are on standby, that were never read. */
+static void some_file(struct world *w)
+{
+	for (unsigned i = 2; i < N_FILE; i++)
+		touch(w->victim, FILE_AT + i * PAGE, FW_ACC_READ);
+	fw_evict(AT(w), FILE_AT, N_FILE * PAGE);
+	for (unsigned i = 4; i < N_FILE; i++)
+		touch(w->relative, FILE_AT + i * PAGE, FW_ACC_READ);
+	put_pages(w->victim, FILE_AT + 7 * PAGE, 1, 7000);
+}
+
+static enum fw_status read_file(struct fw_file_change *c, uint64_t page,
+				void *to)
+{
+	(void)c;
+	memcpy(to, file_data + page * PAGE, PAGE);
+	return FW_OK;
+}
+
+static void file_changes(struct world *w)
+{
+	static uint8_t buffer[PAGE];
+	struct fw_file_change c = {.dev = 1, .ino = 1, .n = N_FILE,
+				   .read = read_file, .buffer = buffer};
+
+	fw_file_watch(w->r.s->mm, w->victim->actor, 1, 1);
+	ok(fw_file_is_watched(w->r.s->mm, w->victim->actor, 1, 1), "watched");
+	WANT(fw_file_changed(w->r.s->mm, w->victim->actor, &c));
+	fw_file_cut(AT(w), 1, 1, 5);
+}
+
+TEST(death_as_a_file_changes, "B05 B16")
+{
+	die_everywhere(&(struct scenario){some_file, file_changes, 0, 0, NULL});
+}
+
 static void leave(struct world *w)
 {
 	fw_space_destroy(w->r.s->mm, w->victim->actor, w->victim->space);
