@@ -6,7 +6,7 @@
 #include <asm-generic/mman-common.h>
 #include <linux/mman.h>
 
-#include "os/regions.h"
+#include "os/changes.h"
 
 #define ADVICE_COLD 20
 #define ADVICE_PAGEOUT 21
@@ -39,6 +39,8 @@ static long discard(const struct part *p)
 		fw_discard(p->t->p->mm, p->t->actor, p->t->p->space, p->start,
 			   p->end - p->start);
 
+	if (p->v.kind == FW_VAD_PRIVATE_VIEW)
+		view_renew(p->t, p->start, p->end);
 	return s == FW_OK ? 0 : -ENOMEM;
 }
 

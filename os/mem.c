@@ -11,7 +11,7 @@
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
-#include "os/regions.h"
+#include "os/changes.h"
 
 #define MAX_LEN (1ull << 47)
 #define HOST_MAP_32BIT 0x40
@@ -205,16 +205,20 @@ static long back_by_file(struct kthread *t, long fd, uint64_t off, uint64_t len,
 	b->cookie = (uint64_t)w - off;
 	if (shared) {
 		b->kind = FW_VAD_HOST;
+		if (b->max_prot & FW_PROT_W)
+			file_shared(t, &st);
 		return 0;
 	}
 	b->kind = FW_VAD_PRIVATE_VIEW;
 	file_key(t, &st, &key);
 	if (fw_section_create(t->p->mm, t->actor, &key,
 			      (off + len) >> FW_PAGE_SHIFT,
-			      &b->section) == FW_OK)
-		return 0;
-	window_close(b->window, len);
-	return -ENOMEM;
+			      &b->section) != FW_OK) {
+		window_close(b->window, len);
+		return -ENOMEM;
+	}
+	file_viewed(t, fd, &st, b->cookie, b->page, len >> FW_PAGE_SHIFT);
+	return 0;
 }
 
 static long back_by_nothing(struct kthread *t, uint64_t len, bool shared,

@@ -8,6 +8,8 @@
 
 #include "arch/host/kernel/trap.h"
 #include "os/busy.h"
+#include "os/changes.h"
+#include "os/image.h"
 #include "os/regions.h"
 
 #define PR_SET_NAME 15
@@ -269,10 +271,12 @@ static bool join(struct kthread *t, uint64_t *ret_mask)
 	is_first = proc->state != FW_PROC_EXECS;
 	if (is_first)
 		proc->exec_mask = *ret_mask;
-	if (is_first)
+	if (is_first) {
 		limits_first(t);
-	else
+		files_first(t);
+	} else {
 		limit_files_settle(t);
+	}
 	*ret_mask = proc->exec_mask;
 	return is_first;
 }

@@ -127,6 +127,8 @@ struct fw_copy {
 };
 enum fw_copy_state { FW_COPY_FREE, FW_COPY_ASKED, FW_COPY_DONE };
 
+#define FW_FILE_WORDS 256 /* of a set of files: two bits a file */
+
 /*
  * The run: in the port area of the RAM (fw_mm_port_area). Written by the
  * front end before the first guest starts; afterwards only as said.
@@ -173,6 +175,9 @@ struct fw_run {
 	 * each that is held for several calls (atomic). */
 	uint64_t turns;
 	struct fw_lock turn[FW_TURNS];
+	/* Files that somebody has opened for writing, and those that somebody
+	 * has mapped shared for writing (os/changes.c). Atomic. */
+	uint64_t files_open[FW_FILE_WORDS], files_shared[FW_FILE_WORDS];
 	/* Resource limits of whoever started the run, by RLIMIT_ number. */
 	uint64_t limit_cur[16], limit_max[16];
 	struct fw_proc *procs;	/* list; guarded by procs_lock */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * changes.h - files that change under private views of them: what opens,
+ * maps, writes and cuts files says so here. See changes.c.
+ */
+#ifndef OS_CHANGES_H
+#define OS_CHANGES_H
+
+#include "os/regions.h"
+
+struct stat;
+
+/* `fd`, the result of a call that opens with these flags; or an error. */
+void file_opened(struct kthread *t, long fd, uint64_t flags);
+/* What the first program was started with is open. */
+void files_first(struct kthread *t);
+/* A view of a file can be written to, and stores are not seen by us. */
+void file_shared(struct kthread *t, const struct stat *st);
+/* A file has a new private view, [page, page + n) of it behind `cookie`. */
+void file_viewed(struct kthread *t, long fd, const struct stat *st,
+		 uint64_t cookie, uint64_t page, uint64_t n);
+/* A private view of a file has lost what stood in [start, end): what comes
+ * again is what the file has now. */
+void view_renew(struct kthread *t, uint64_t start, uint64_t end);
+
+#endif
