@@ -22,9 +22,14 @@
 #define HOST_F_GETFL 3
 #define HOST_O_ACCMODE 3
 #define HOST_O_TRUNC 01000
+#define HOST_O_APPEND 02000
+#define HOST_O_CLOEXEC 02000000
 #define HOST_O_PATH 010000000
 #define HOST_MADV_DONTNEED 4
+#define HOST_SEEK_CUR 1
 #define FIRST_FDS 64
+#define CUT_TRIES 8
+#define FILE_END INT64_MAX
 
 /* ---- sets of files ------------------------------------------------------ */
 
@@ -95,6 +100,8 @@ void file_opened(struct kthread *t, long fd, uint64_t flags)
 	    !(flags & (HOST_O_ACCMODE | HOST_O_TRUNC)) || !is_file(fd, &st))
 		return;
 	note_open(t, &st);
+	if (flags & HOST_O_TRUNC)
+		file_resized(t, fd);
 }
 
 void files_first(struct kthread *t)
@@ -115,10 +122,11 @@ void file_shared(struct kthread *t, const struct stat *st)
 
 /* ---- what is there is renewed ------------------------------------------- */
 
-/* Where the bytes come from: a view's window. */
+/* Where the bytes come from: a view's window, or a descriptor. */
 struct source {
 	struct fw_file_change c; /* first */
 	uint64_t cookie;
+	long fd, opened; /* opened: the same once more, to read; or -1 */
 	uint8_t page[FW_PAGE_SIZE];
 };
 
@@ -191,5 +199,214 @@ void view_renew(struct kthread *t, uint64_t start, uint64_t end)
 					((start - vad_start(&v)) >>
 					 FW_PAGE_SHIFT),
 				(to - start) >> FW_PAGE_SHIFT);
+	}
+}
+
+/* ---- written to --------------------------------------------------------- */
+
+/* What is open for writing only, or direct, is opened once more. */
+static bool open_again(struct source *s)
+{
+	char path[40] = "/proc/thread-self/fd/";
+	char *end = path + 21, *at;
+
+	if (s->opened >= 0)
+		return false;
+	for (long n = s->fd; n >= 10; n /= 10)
+		end++;
+	at = end + 1;
+	*at = 0;
+	for (long n = s->fd; at > path + 21; n /= 10)
+		*--at = (char)('0' + n % 10);
+	s->opened = HC3(__NR_open, path, HOST_O_CLOEXEC, 0);
+	return s->opened >= 0;
+}
+
+static enum fw_status read_fd(struct fw_file_change *c, uint64_t page,
+			      void *to)
+{
+	struct source *s = (struct source *)c;
+	long r;
+
+	do
+		r = HC4(__NR_pread64, s->opened >= 0 ? s->opened : s->fd, to,
+			FW_PAGE_SIZE, page << FW_PAGE_SHIFT);
+	while (r == -EINTR || (r < 0 && open_again(s)));
+	if (r <= 0)
+		return r ? FW_E_IO : FW_E_EOF;
+	memset((uint8_t *)to + r, 0, FW_PAGE_SIZE - (size_t)r);
+	return FW_OK;
+}
+
+struct viewers {
+	const struct fw_space *not;
+	const struct stat *st;
+	uint64_t page;
+	uint64_t after, serial; /* the next process behind `after` */
+	uint32_t pid;		/* ... or 0 */
+};
+
+static bool has_view(struct fw_space *space, const struct viewers *w)
+{
+	const struct fw_section_key *key;
+
+	for (struct fw_vad *v = fw_vad_at_or_above(space, 0); v;
+	     v = fw_vad_next(v)) {
+		if (v->kind != FW_VAD_PRIVATE_VIEW ||
+		    v->page + (v->end - v->start) <= w->page)
+			continue;
+		key = fw_section_file(v->section);
+		if (key && key->dev == w->st->st_dev &&
+		    key->ino == w->st->st_ino)
+			return true;
+	}
+	return false;
+}
+
+static void find_viewer(struct fw_space *space, void *arg)
+{
+	const struct fw_space_port *sp = fw_space_port(space);
+	struct viewers *w = arg;
+
+	if (space == w->not || sp->owner_serial <= w->after ||
+	    (w->pid && sp->owner_serial > w->serial) || !has_view(space, w))
+		return;
+	w->serial = sp->owner_serial;
+	w->pid = sp->owner_pid;
+}
+
+/*
+ * The file ends before this page: nobody has it or what follows any more, not
+ * even a copy of his own. Each space does that for itself: ours at once,
+ * others by their agents.
+ */
+static void cut(struct kthread *t, const struct stat *st, uint64_t page)
+{
+	struct viewers w = { .not = t->p->space, .st = st, .page = page };
+
+	fw_file_cut(t->p->mm, t->actor, t->p->space, st->st_dev, st->st_ino,
+		    page);
+	for (;;) {
+		w.after = w.serial;
+		w.pid = 0;
+		fw_space_each(t->p->mm, t->actor, find_viewer, &w);
+		if (!w.pid)
+			break;
+		guest_cut(t, w.pid, st->st_dev, st->st_ino, page);
+	}
+}
+
+/* Brings what views show of the bytes [from, to) up to date. */
+static void renew_by_fd(struct kthread *t, long fd, struct stat *st,
+			uint64_t from, uint64_t to)
+{
+	struct source s;
+
+	s.c = (struct fw_file_change){ .dev = st->st_dev, .ino = st->st_ino,
+				       .page = from >> FW_PAGE_SHIFT,
+				       .read = read_fd, .buffer = s.page };
+	s.c.n = ((to - 1) >> FW_PAGE_SHIFT) + 1 - s.c.page;
+	s.fd = fd;
+	s.opened = -1;
+	/* Between a cut and the next look somebody may map what he finds. */
+	for (unsigned tries = 0; tries < CUT_TRIES; tries++) {
+		if (fw_file_changed(t->p->mm, t->actor, &s.c) != FW_E_EOF ||
+		    HC2(__NR_fstat, fd, st))
+			break;
+		cut(t, st, page_up((uint64_t)st->st_size) >> FW_PAGE_SHIFT);
+	}
+	if (s.opened >= 0)
+		HC1(__NR_close, s.opened);
+}
+
+static bool is_watched(struct kthread *t, long fd, struct stat *ret)
+{
+	return fw_files_watched(t->p->mm) && is_file(fd, ret) &&
+	       fw_file_is_watched(t->p->mm, t->actor, ret->st_dev,
+				  ret->st_ino);
+}
+
+long file_place(struct kthread *t, long fd)
+{
+	return fw_files_watched(t->p->mm)
+		       ? HC3(__NR_lseek, fd, 0, HOST_SEEK_CUR)
+		       : 0;
+}
+
+/*
+ * Where a descriptor stood before and stands now is all that can be known of
+ * where a write went that was not told: others may use it too.
+ */
+static void find_range(long fd, long place, long at, long n, uint64_t *from,
+		       uint64_t *to)
+{
+	long end;
+
+	*from = 0;
+	*to = FILE_END;
+	if (at >= 0 && !(HC3(__NR_fcntl, fd, HOST_F_GETFL, 0) &
+			 HOST_O_APPEND)) {
+		*from = (uint64_t)at;
+		*to = (uint64_t)(at + n);
+	} else if (at == FILE_HERE) {
+		end = HC3(__NR_lseek, fd, 0, HOST_SEEK_CUR);
+		if (end < 0)
+			return;
+		*to = (uint64_t)end;
+		if (place > 0 && end >= n)
+			*from = (uint64_t)(place < end - n ? place : end - n);
+	}
+}
+
+void file_written(struct kthread *t, long fd, long place, long at, long n)
+{
+	uint64_t from, to;
+	struct stat st;
+
+	if (n <= 0 || !is_watched(t, fd, &st))
+		return;
+	find_range(fd, place, at, n, &from, &to);
+	renew_by_fd(t, fd, &st, from, to);
+}
+
+void file_changed(struct kthread *t, long fd, uint64_t from)
+{
+	struct stat st;
+
+	if (is_watched(t, fd, &st))
+		renew_by_fd(t, fd, &st, from, FILE_END);
+}
+
+void file_resized(struct kthread *t, long fd)
+{
+	struct stat st;
+
+	if (!is_watched(t, fd, &st))
+		return;
+	cut(t, &st, page_up((uint64_t)st.st_size) >> FW_PAGE_SHIFT);
+	renew_by_fd(t, fd, &st, (uint64_t)st.st_size, FILE_END);
+}
+
+void file_call_done(struct kthread *t, long nr, const long a[6], long r)
+{
+	switch (nr) {
+	case __NR_creat:
+		file_opened(t, r, HOST_O_TRUNC | 1);
+		break;
+	case __NR_memfd_create:
+		file_opened(t, r, 2);
+		break;
+	case __NR_open_by_handle_at:
+		file_opened(t, r, (uint64_t)a[2]);
+		break;
+	case __NR_sendfile:
+		file_changed(t, a[0], 0);
+		break;
+	case __NR_splice:
+	case 326: /* copy_file_range */
+		file_changed(t, a[2], 0);
+		break;
+	default:
+		break;
 	}
 }

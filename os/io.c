@@ -14,12 +14,14 @@
 #include <linux/uio.h>
 
 #include "os/busy.h"
+#include "os/changes.h"
 #include "os/io.h"
 #include "os/procview.h"
 
 #define SECTOR 512 /* no disk has smaller ones */
 #define O_DIRECT_BIT 040000
 #define HOST_AT_FDCWD (-100)
+#define HOST_RWF_APPEND 0x10
 #define MAJOR_MEM 1	    /* /dev/zero, /dev/full, /dev/urandom */
 
 /* How a descriptor treats what is longer than one portion. */
@@ -168,6 +170,16 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 	return ret;
 }
 
+static long write_single(struct kthread *t, long nr, const long a[6],
+			 bool positioned)
+{
+	long place = positioned ? 0 : file_place(t, a[0]);
+	long n = io_single(t, nr, a, true, positioned);
+
+	file_written(t, a[0], place, positioned ? a[3] : FILE_HERE, n);
+	return n;
+}
+
 long sys_read(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	long ret = view_read(t, a[0], (uint64_t)a[1], (uint64_t)a[2],
@@ -187,7 +199,7 @@ long sys_write(struct kthread *t, struct ucontext *uc, const long a[6])
 	(void)uc;
 	if (ret != VIEW_NOT)
 		return ret;
-	return io_single(t, __NR_write, a, true, false);
+	return write_single(t, __NR_write, a, false);
 }
 
 long sys_pread64(struct kthread *t, struct ucontext *uc, const long a[6])
@@ -209,7 +221,7 @@ long sys_pwrite64(struct kthread *t, struct ucontext *uc, const long a[6])
 	(void)uc;
 	if (ret != VIEW_NOT)
 		return ret;
-	return io_single(t, __NR_pwrite64, a, true, true);
+	return write_single(t, __NR_pwrite64, a, true);
 }
 
 /* Programs expect as much as they have asked for. */
@@ -373,6 +385,20 @@ static long io_vector(struct kthread *t, const long a[6],
 	return ret;
 }
 
+static long write_vector(struct kthread *t, const long a[6],
+			 const struct vector_call *c)
+{
+	bool here = !c->positioned || a[3] == -1;
+	long place = here ? file_place(t, a[0]) : 0;
+	long n = io_vector(t, a, c);
+
+	if (c->nr == __NR_pwritev2 && a[5] & HOST_RWF_APPEND)
+		file_written(t, a[0], 0, FILE_SOMEWHERE, n);
+	else
+		file_written(t, a[0], place, here ? FILE_HERE : a[3], n);
+	return n;
+}
+
 long sys_readv(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
@@ -382,7 +408,8 @@ long sys_readv(struct kthread *t, struct ucontext *uc, const long a[6])
 long sys_writev(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
-	return io_vector(t, a, &(struct vector_call){__NR_writev, true, false});
+	return write_vector(t, a,
+			    &(struct vector_call){__NR_writev, true, false});
 }
 
 long sys_preadv(struct kthread *t, struct ucontext *uc, const long a[6])
@@ -394,7 +421,8 @@ long sys_preadv(struct kthread *t, struct ucontext *uc, const long a[6])
 long sys_pwritev(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
-	return io_vector(t, a, &(struct vector_call){__NR_pwritev, true, true});
+	return write_vector(t, a,
+			    &(struct vector_call){__NR_pwritev, true, true});
 }
 
 long sys_preadv2(struct kthread *t, struct ucontext *uc, const long a[6])
@@ -407,8 +435,8 @@ long sys_preadv2(struct kthread *t, struct ucontext *uc, const long a[6])
 long sys_pwritev2(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
-	return io_vector(t, a,
-			 &(struct vector_call){__NR_pwritev2, true, true});
+	return write_vector(t, a,
+			    &(struct vector_call){__NR_pwritev2, true, true});
 }
 
 /* ---- the size of files -------------------------------------------------- */
@@ -431,7 +459,11 @@ long sys_ftruncate(struct kthread *t, struct ucontext *uc, const long a[6])
 	(void)uc;
 	if (!r)
 		r = may_end(t, &st, (uint64_t)a[1]);
-	return r ? r : HC2(__NR_ftruncate, a[0], a[1]);
+	if (!r)
+		r = HC2(__NR_ftruncate, a[0], a[1]);
+	if (!r)
+		file_resized(t, a[0]);
+	return r;
 }
 
 static void begin_path(struct buffers *b, struct kthread *t, long path)
@@ -440,6 +472,23 @@ static void begin_path(struct buffers *b, struct kthread *t, long path)
 
 	buf_init(b, t);
 	buf_string(b, (uint64_t)path, head, sizeof(head));
+}
+
+/* The file must be open to be read. */
+static void path_resized(struct kthread *t, long path)
+{
+	const long args[6] = {path, 02004400 /* CLOEXEC NONBLOCK NOCTTY */};
+	struct buffers b;
+	long fd;
+
+	if (!fw_files_watched(t->p->mm))
+		return;
+	begin_path(&b, t, path);
+	fd = buf_call(&b, __NR_open, args, BUF_AGAIN);
+	if (fd < 0)
+		return;
+	file_resized(t, fd);
+	HC1(__NR_close, fd);
 }
 
 long sys_truncate(struct kthread *t, struct ucontext *uc, const long a[6])
@@ -464,7 +513,10 @@ long sys_truncate(struct kthread *t, struct ucontext *uc, const long a[6])
 			return r;
 	}
 	begin_path(&b, t, a[0]);
-	return buf_call(&b, __NR_truncate, a, BUF_AGAIN);
+	r = buf_call(&b, __NR_truncate, a, BUF_AGAIN);
+	if (!r)
+		path_resized(t, a[0]);
+	return r;
 }
 
 long sys_fallocate(struct kthread *t, struct ucontext *uc, const long a[6])
@@ -477,5 +529,9 @@ long sys_fallocate(struct kthread *t, struct ucontext *uc, const long a[6])
 	(void)uc;
 	if (!r && !(a[1] & keep_size) && a[2] >= 0 && a[3] > 0)
 		r = may_end(t, &st, (uint64_t)a[2] + (uint64_t)a[3]);
-	return r ? r : host_call_guest(&t->pending, __NR_fallocate, a);
+	if (!r)
+		r = host_call_guest(&t->pending, __NR_fallocate, a);
+	if (!r)
+		file_changed(t, a[0], (uint64_t)a[2]);
+	return r;
 }

@@ -81,6 +81,11 @@ void usage_image_begins(struct kthread *t);
 long guest_copy(struct kthread *t, uint32_t pid, uint64_t remote, void *ours,
 		uint64_t len, bool write);
 
+/* Another guest's private views of a file that ends before this page: see
+ * fw_file_cut(). */
+void guest_cut(struct kthread *t, uint32_t pid, uint64_t dev, uint64_t ino,
+	       uint64_t page);
+
 /* misc.c */
 os_call_fn sys_close, sys_dup2, sys_dup3, sys_close_range;
 

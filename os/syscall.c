@@ -13,6 +13,7 @@
  */
 #include "os/buffers.h"
 #include "os/calls.h"
+#include "os/changes.h"
 #include "os/procview.h"
 #include "os/signal.h"
 
@@ -121,7 +122,11 @@ static long call_native(struct kthread *t, const struct os_call *call, long nr,
 	buf_init(&b, t);
 	for (unsigned i = 0; i < 6 && !ret; i++)
 		ret = collect(&b, &call->arg[i], i, args, path);
-	return ret ? ret : buf_call(&b, nr, args, mode);
+	if (!ret)
+		ret = buf_call(&b, nr, args, mode);
+	if (ret >= 0)
+		file_call_done(t, nr, a, ret);
+	return ret;
 }
 
 /* Descriptors of the run are not open, as far as the guest can see: programs

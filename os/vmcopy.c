@@ -30,9 +30,16 @@ struct transfer {
 /* What may not be read is not, though the CPU would. */
 static long copy_here(struct kthread *t, struct fw_copy *c)
 {
+	uint64_t file[2];
 	struct fw_vad v;
 
-	if (c->write)
+	if (c->what == FW_COPY_CUT) {
+		memcpy(file, c->data, sizeof(file));
+		fw_file_cut(t->p->mm, t->actor, t->p->space, file[0], file[1],
+			    c->addr);
+		return 0;
+	}
+	if (c->what == FW_COPY_WRITE)
 		return user_write(t, c->addr, c->data, c->len);
 	if (region_from(t, c->addr, &v) && vad_start(&v) <= c->addr &&
 	    !(v.prot & FW_PROT_R))
@@ -132,7 +139,7 @@ static long copy_piece(const struct transfer *x, uint64_t local,
 		await(c, c->agent); /* of one who died */
 	c->addr = remote;
 	c->len = (uint32_t)len;
-	c->write = x->write;
+	c->what = x->write ? FW_COPY_WRITE : FW_COPY_READ;
 	if (x->write)
 		r = user_read(t, c->data, local, len);
 	if (!r && x->pid == t->p->pid)
@@ -146,25 +153,41 @@ static long copy_piece(const struct transfer *x, uint64_t local,
 	return r;
 }
 
-long guest_copy(struct kthread *t, uint32_t pid, uint64_t remote, void *ours,
-		uint64_t len, bool write)
+/* Up to a page, from or to memory of ours. */
+static long exchange(struct kthread *t, uint32_t pid, uint64_t addr, void *ours,
+		     uint64_t len, enum fw_copy_what what)
 {
 	struct fw_copy *c = &t->p->run->copy;
 	long r;
 
 	if (fwp_lock(&c->lock, t->actor->id) && c->state == FW_COPY_ASKED)
 		await(c, c->agent); /* of one who died */
-	c->addr = remote;
+	c->addr = addr;
 	c->len = (uint32_t)len;
-	c->write = write;
-	if (write)
+	c->what = what;
+	if (what != FW_COPY_READ)
 		memcpy(c->data, ours, len);
 	r = by_agent(t, c, pid);
-	if (!r && !write)
+	if (!r && what == FW_COPY_READ)
 		memcpy(ours, c->data, len);
 	c->state = FW_COPY_FREE;
 	fwp_unlock(&c->lock);
 	return r;
+}
+
+long guest_copy(struct kthread *t, uint32_t pid, uint64_t remote, void *ours,
+		uint64_t len, bool write)
+{
+	return exchange(t, pid, remote, ours, len,
+			write ? FW_COPY_WRITE : FW_COPY_READ);
+}
+
+void guest_cut(struct kthread *t, uint32_t pid, uint64_t dev, uint64_t ino,
+	       uint64_t page)
+{
+	uint64_t file[2] = {dev, ino};
+
+	exchange(t, pid, page, file, sizeof(file), FW_COPY_CUT);
 }
 
 /* ---- vectors ------------------------------------------------------------ */

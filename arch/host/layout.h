@@ -121,10 +121,12 @@ struct fw_copy {
 	uint64_t serial;	/* of the process that owns the space */
 	uint64_t addr;
 	uint32_t len;
-	uint32_t write;
+	uint32_t what;		/* enum fw_copy_what */
 	int32_t result;		/* 0 or -errno */
 	uint8_t data[4096];
 };
+/* CUT: not a copy; what fw_file_cut() is to be called with. */
+enum fw_copy_what { FW_COPY_READ, FW_COPY_WRITE, FW_COPY_CUT };
 enum fw_copy_state { FW_COPY_FREE, FW_COPY_ASKED, FW_COPY_DONE };
 
 #define FW_FILE_WORDS 256 /* of a set of files: two bits a file */
