@@ -9,6 +9,8 @@
  * at this moment, any file with a private view that may be changed in this
  * run: one that somebody has opened for writing (fw_run.files_open, which
  * forgets nothing). Only then is asked which file it is that is written to.
+ * (That somebody had a program open before it began does not count: to execute
+ * one that still is would be ETXTBSY.)
  *
  * What is stored through shared views is seen by nobody: a file that has had
  * one that may be written to (fw_run.files_shared) is looked at anew each
@@ -27,22 +29,24 @@
 #define HOST_O_PATH 010000000
 #define HOST_MADV_DONTNEED 4
 #define HOST_SEEK_CUR 1
+#define HOST_AT_EMPTY_PATH 0x1000
+#define NR_STATX 332
 #define FIRST_FDS 64
 #define CUT_TRIES 8
 #define FILE_END INT64_MAX
 
 /* ---- sets of files ------------------------------------------------------ */
 
-static uint64_t file_hash(const struct stat *st)
+static uint64_t file_hash(uint64_t dev, uint64_t ino)
 {
-	uint64_t h = (st->st_ino ^ st->st_dev << 32) * 0x9e3779b97f4a7c15ull;
+	uint64_t h = (ino ^ dev << 32) * 0x9e3779b97f4a7c15ull;
 
 	return h ^ h >> 29;
 }
 
 /* The word and the bit of a file's first or second place in a set. */
-static uint64_t *set_word(uint64_t set[FW_FILE_WORDS], uint64_t hash,
-			  unsigned which, uint64_t *ret_bit)
+static uint64_t *set_word(uint64_t *set, uint64_t hash, unsigned which,
+			  uint64_t *ret_bit)
 {
 	uint64_t at = hash >> 24 * which;
 
@@ -51,9 +55,9 @@ static uint64_t *set_word(uint64_t set[FW_FILE_WORDS], uint64_t hash,
 }
 
 /* May be wrong, but only for files that are not in it. */
-static bool set_has(uint64_t set[FW_FILE_WORDS], const struct stat *st)
+static bool set_has(uint64_t *set, uint64_t dev, uint64_t ino)
 {
-	uint64_t hash = file_hash(st), bit;
+	uint64_t hash = file_hash(dev, ino), bit;
 
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t *word = set_word(set, hash, i, &bit);
@@ -64,11 +68,11 @@ static bool set_has(uint64_t set[FW_FILE_WORDS], const struct stat *st)
 	return true;
 }
 
-static void set_add(uint64_t set[FW_FILE_WORDS], const struct stat *st)
+static void set_add(uint64_t *set, uint64_t dev, uint64_t ino)
 {
-	uint64_t hash = file_hash(st), bit;
+	uint64_t hash = file_hash(dev, ino), bit;
 
-	if (set_has(set, st))
+	if (set_has(set, dev, ino))
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t *word = set_word(set, hash, i, &bit);
@@ -84,24 +88,34 @@ static bool is_file(long fd, struct stat *ret)
 	return !HC2(__NR_fstat, fd, ret) && S_ISREG(ret->st_mode);
 }
 
-/* First into the set, then the sections there are: who makes one meanwhile
- * looks into the set when it can be found. */
-static void note_open(struct kthread *t, const struct stat *st)
+/* First into its set, then a look into the other: of who opens a file and who
+ * maps it meanwhile, one sees the other. */
+static void note_open(struct kthread *t, uint64_t dev, uint64_t ino)
 {
-	set_add(t->p->run->files_open, st);
-	fw_file_watch(t->p->mm, t->actor, st->st_dev, st->st_ino);
+	struct fw_run *run = t->p->run;
+
+	set_add(run->files_open, dev, ino);
+	if (set_has(run->files_viewed, dev, ino))
+		fw_file_watch(t->p->mm, t->actor, dev, ino);
 }
 
-void file_opened(struct kthread *t, long fd, uint64_t flags)
+void file_opened(struct kthread *t, long fd, const struct stat *st,
+		 uint64_t flags)
+{
+	if (flags & HOST_O_PATH || !S_ISREG(st->st_mode) ||
+	    !(flags & (HOST_O_ACCMODE | HOST_O_TRUNC)))
+		return;
+	note_open(t, st->st_dev, st->st_ino);
+	if (flags & HOST_O_TRUNC)
+		file_resized(t, fd);
+}
+
+static void fd_opened(struct kthread *t, long fd, uint64_t flags)
 {
 	struct stat st;
 
-	if (fd < 0 || flags & HOST_O_PATH ||
-	    !(flags & (HOST_O_ACCMODE | HOST_O_TRUNC)) || !is_file(fd, &st))
-		return;
-	note_open(t, &st);
-	if (flags & HOST_O_TRUNC)
-		file_resized(t, fd);
+	if (fd >= 0 && is_file(fd, &st))
+		file_opened(t, fd, &st, flags);
 }
 
 void files_first(struct kthread *t)
@@ -110,14 +124,14 @@ void files_first(struct kthread *t)
 		long flags = HC3(__NR_fcntl, fd, HOST_F_GETFL, 0);
 
 		if (flags > 0)
-			file_opened(t, fd, (uint64_t)flags & HOST_O_ACCMODE);
+			fd_opened(t, fd, (uint64_t)flags & HOST_O_ACCMODE);
 	}
 }
 
 void file_shared(struct kthread *t, const struct stat *st)
 {
-	set_add(t->p->run->files_shared, st);
-	note_open(t, st);
+	set_add(t->p->run->files_shared, st->st_dev, st->st_ino);
+	note_open(t, st->st_dev, st->st_ino);
 }
 
 /* ---- what is there is renewed ------------------------------------------- */
@@ -155,15 +169,18 @@ static void renew_by_window(struct kthread *t, uint64_t dev, uint64_t ino,
 }
 
 void file_viewed(struct kthread *t, long fd, const struct stat *st,
-		 uint64_t cookie, uint64_t page, uint64_t n)
+		 uint64_t cookie, uint64_t page, uint64_t n, bool program)
 {
 	struct fw_run *run = t->p->run;
+	uint64_t dev = st->st_dev, ino = st->st_ino;
 
-	if (HC3(__NR_fcntl, fd, HOST_F_GETFL, 0) & HOST_O_ACCMODE ||
-	    set_has(run->files_open, st))
-		note_open(t, st);
-	if (set_has(run->files_shared, st))
-		renew_by_window(t, st->st_dev, st->st_ino, cookie, page, n);
+	set_add(run->files_viewed, dev, ino);
+	if (!program &&
+	    (set_has(run->files_open, dev, ino) ||
+	     HC3(__NR_fcntl, fd, HOST_F_GETFL, 0) & HOST_O_ACCMODE))
+		note_open(t, dev, ino);
+	if (set_has(run->files_shared, dev, ino))
+		renew_by_window(t, dev, ino, cookie, page, n);
 }
 
 /* A region's own copy, and its file. */
@@ -204,6 +221,34 @@ void view_renew(struct kthread *t, uint64_t start, uint64_t end)
 
 /* ---- written to --------------------------------------------------------- */
 
+struct file {
+	uint64_t dev, ino, size;
+};
+
+/* As in struct stat. */
+static uint64_t device_number(uint64_t major, uint64_t minor)
+{
+	return (minor & 0xff) | major << 8 | (minor & ~0xffull) << 12;
+}
+
+/*
+ * Not fstat: after that asked for its times, the host gives the file new
+ * ones at the next write, which costs more than the question.
+ */
+static bool file_look(long fd, struct file *ret)
+{
+	struct statx sx;
+
+	if (HC5(NR_STATX, fd, "", HOST_AT_EMPTY_PATH,
+		STATX_TYPE | STATX_INO | STATX_SIZE, &sx) ||
+	    !S_ISREG(sx.stx_mode))
+		return false;
+	ret->dev = device_number(sx.stx_dev_major, sx.stx_dev_minor);
+	ret->ino = sx.stx_ino;
+	ret->size = sx.stx_size;
+	return true;
+}
+
 /* What is open for writing only, or direct, is opened once more. */
 static bool open_again(struct source *s)
 {
@@ -240,7 +285,7 @@ static enum fw_status read_fd(struct fw_file_change *c, uint64_t page,
 
 struct viewers {
 	const struct fw_space *not;
-	const struct stat *st;
+	const struct file *file;
 	uint64_t page;
 	uint64_t after, serial; /* the next process behind `after` */
 	uint32_t pid;		/* ... or 0 */
@@ -256,8 +301,8 @@ static bool has_view(struct fw_space *space, const struct viewers *w)
 		    v->page + (v->end - v->start) <= w->page)
 			continue;
 		key = fw_section_file(v->section);
-		if (key && key->dev == w->st->st_dev &&
-		    key->ino == w->st->st_ino)
+		if (key && key->dev == w->file->dev &&
+		    key->ino == w->file->ino)
 			return true;
 	}
 	return false;
@@ -276,33 +321,33 @@ static void find_viewer(struct fw_space *space, void *arg)
 }
 
 /*
- * The file ends before this page: nobody has it or what follows any more, not
- * even a copy of his own. Each space does that for itself: ours at once,
- * others by their agents.
+ * Nobody has any more what lies past the end of the file, not even a copy of
+ * his own. Each space does that for itself: ours at once, others by their
+ * agents.
  */
-static void cut(struct kthread *t, const struct stat *st, uint64_t page)
+static void cut(struct kthread *t, const struct file *f)
 {
-	struct viewers w = { .not = t->p->space, .st = st, .page = page };
+	uint64_t page = page_up(f->size) >> FW_PAGE_SHIFT;
+	struct viewers w = { .not = t->p->space, .file = f, .page = page };
 
-	fw_file_cut(t->p->mm, t->actor, t->p->space, st->st_dev, st->st_ino,
-		    page);
+	fw_file_cut(t->p->mm, t->actor, t->p->space, f->dev, f->ino, page);
 	for (;;) {
 		w.after = w.serial;
 		w.pid = 0;
 		fw_space_each(t->p->mm, t->actor, find_viewer, &w);
 		if (!w.pid)
 			break;
-		guest_cut(t, w.pid, st->st_dev, st->st_ino, page);
+		guest_cut(t, w.pid, f->dev, f->ino, page);
 	}
 }
 
 /* Brings what views show of the bytes [from, to) up to date. */
-static void renew_by_fd(struct kthread *t, long fd, struct stat *st,
+static void renew_by_fd(struct kthread *t, long fd, struct file *f,
 			uint64_t from, uint64_t to)
 {
 	struct source s;
 
-	s.c = (struct fw_file_change){ .dev = st->st_dev, .ino = st->st_ino,
+	s.c = (struct fw_file_change){ .dev = f->dev, .ino = f->ino,
 				       .page = from >> FW_PAGE_SHIFT,
 				       .read = read_fd, .buffer = s.page };
 	s.c.n = ((to - 1) >> FW_PAGE_SHIFT) + 1 - s.c.page;
@@ -311,19 +356,19 @@ static void renew_by_fd(struct kthread *t, long fd, struct stat *st,
 	/* Between a cut and the next look somebody may map what he finds. */
 	for (unsigned tries = 0; tries < CUT_TRIES; tries++) {
 		if (fw_file_changed(t->p->mm, t->actor, &s.c) != FW_E_EOF ||
-		    HC2(__NR_fstat, fd, st))
+		    !file_look(fd, f))
 			break;
-		cut(t, st, page_up((uint64_t)st->st_size) >> FW_PAGE_SHIFT);
+		cut(t, f);
 	}
 	if (s.opened >= 0)
 		HC1(__NR_close, s.opened);
 }
 
-static bool is_watched(struct kthread *t, long fd, struct stat *ret)
+static bool is_watched(struct kthread *t, long fd, struct file *ret)
 {
-	return fw_files_watched(t->p->mm) && is_file(fd, ret) &&
-	       fw_file_is_watched(t->p->mm, t->actor, ret->st_dev,
-				  ret->st_ino);
+	return fw_files_watched(t->p->mm) && file_look(fd, ret) &&
+	       set_has(t->p->run->files_viewed, ret->dev, ret->ino) &&
+	       fw_file_is_watched(t->p->mm, t->actor, ret->dev, ret->ino);
 }
 
 long file_place(struct kthread *t, long fd)
@@ -361,50 +406,43 @@ static void find_range(long fd, long place, long at, long n, uint64_t *from,
 void file_written(struct kthread *t, long fd, long place, long at, long n)
 {
 	uint64_t from, to;
-	struct stat st;
+	struct file f;
 
-	if (n <= 0 || !is_watched(t, fd, &st))
+	if (n <= 0 || !is_watched(t, fd, &f))
 		return;
 	find_range(fd, place, at, n, &from, &to);
-	renew_by_fd(t, fd, &st, from, to);
+	renew_by_fd(t, fd, &f, from, to);
 }
 
 void file_changed(struct kthread *t, long fd, uint64_t from)
 {
-	struct stat st;
+	struct file f;
 
-	if (is_watched(t, fd, &st))
-		renew_by_fd(t, fd, &st, from, FILE_END);
+	if (is_watched(t, fd, &f))
+		renew_by_fd(t, fd, &f, from, FILE_END);
 }
 
 void file_resized(struct kthread *t, long fd)
 {
-	struct stat st;
+	struct file f;
 
-	if (!is_watched(t, fd, &st))
+	if (!is_watched(t, fd, &f))
 		return;
-	cut(t, &st, page_up((uint64_t)st.st_size) >> FW_PAGE_SHIFT);
-	renew_by_fd(t, fd, &st, (uint64_t)st.st_size, FILE_END);
+	cut(t, &f);
+	renew_by_fd(t, fd, &f, f.size, FILE_END);
 }
 
 void file_call_done(struct kthread *t, long nr, const long a[6], long r)
 {
 	switch (nr) {
 	case __NR_creat:
-		file_opened(t, r, HOST_O_TRUNC | 1);
+		fd_opened(t, r, HOST_O_TRUNC | 1);
 		break;
 	case __NR_memfd_create:
-		file_opened(t, r, 2);
+		fd_opened(t, r, 2);
 		break;
 	case __NR_open_by_handle_at:
-		file_opened(t, r, (uint64_t)a[2]);
-		break;
-	case __NR_sendfile:
-		file_changed(t, a[0], 0);
-		break;
-	case __NR_splice:
-	case 326: /* copy_file_range */
-		file_changed(t, a[2], 0);
+		fd_opened(t, r, (uint64_t)a[2]);
 		break;
 	default:
 		break;

@@ -10,15 +10,17 @@
 
 struct stat;
 
-/* `fd`, the result of a call that opens with these flags; or an error. */
-void file_opened(struct kthread *t, long fd, uint64_t flags);
+/* `fd` has been opened with these flags. */
+void file_opened(struct kthread *t, long fd, const struct stat *st,
+		 uint64_t flags);
 /* What the first program was started with is open. */
 void files_first(struct kthread *t);
 /* A view of a file can be written to, and stores are not seen by us. */
 void file_shared(struct kthread *t, const struct stat *st);
-/* A file has a new private view, [page, page + n) of it behind `cookie`. */
+/* A file has a new private view, [page, page + n) of it behind `cookie`; or
+ * is a program that begins. */
 void file_viewed(struct kthread *t, long fd, const struct stat *st,
-		 uint64_t cookie, uint64_t page, uint64_t n);
+		 uint64_t cookie, uint64_t page, uint64_t n, bool program);
 /* A private view of a file has lost what stood in [start, end): what comes
  * again is what the file has now. */
 void view_renew(struct kthread *t, uint64_t start, uint64_t end);

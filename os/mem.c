@@ -22,6 +22,7 @@
 #define ST_NOEXEC 8 /* in f_flags */
 #define MAP_TYPE_BITS 0xful
 #define MAP_SYNC_BIT 0x80000ul
+#define MAP_PROGRAM (1ul << 40) /* of exec; never a guest's */
 
 /* Flags that MAP_SHARED_VALIDATE knows. */
 #define MAP_KNOWN                                                        \
@@ -217,7 +218,8 @@ static long back_by_file(struct kthread *t, long fd, uint64_t off, uint64_t len,
 		window_close(b->window, len);
 		return -ENOMEM;
 	}
-	file_viewed(t, fd, &st, b->cookie, b->page, len >> FW_PAGE_SHIFT);
+	file_viewed(t, fd, &st, b->cookie, b->page, len >> FW_PAGE_SHIFT,
+		    flags & MAP_PROGRAM);
 	return 0;
 }
 
@@ -407,8 +409,8 @@ long sys_mmap(struct kthread *t, struct ucontext *uc, const long a[6])
 				is_data(prot, flags)))
 		r = -ENOMEM;
 	if (!r)
-		r = make_backing(t, flags, (int)a[4], (uint64_t)a[5], len, prot,
-				 &b);
+		r = make_backing(t, flags & ~MAP_PROGRAM, (int)a[4],
+				 (uint64_t)a[5], len, prot, &b);
 	if (r)
 		return r;
 	r = place_and_map(t, (uint64_t)a[0], len, prot, flags, &b);
@@ -444,7 +446,8 @@ long map_file_at(struct kthread *t, uint64_t at, uint64_t len, unsigned prot,
 		 long fd, uint64_t offset)
 {
 	struct backing b;
-	long r = make_backing(t, HOST_MAP_PRIVATE, fd, offset, len, prot, &b);
+	long r = make_backing(t, HOST_MAP_PRIVATE | MAP_PROGRAM, fd, offset,
+			      len, prot, &b);
 
 	if (r)
 		return r;

@@ -8,6 +8,7 @@
 #include <asm/stat.h>
 #include <linux/poll.h>
 
+#include "os/changes.h"
 #include "os/io.h"
 #include "os/procview.h"
 #include "os/regions.h"
@@ -94,6 +95,8 @@ static long move(struct kthread *t, const struct move *m, const long a[6])
 	memcpy(args, a, sizeof(args));
 	args[m->len] = (long)room;
 	ret = move_call(t, m, args);
+	if (ret > 0)
+		file_changed(t, a[m->out], 0);
 	if (room < len && ret == (long)room && !m->tells &&
 	    has_bytes(t, m, a, false))
 		limit_file_end(t, ~0ull);

@@ -25,6 +25,7 @@
 #include <linux/magic.h>
 
 #include "os/buffers.h"
+#include "os/changes.h"
 #include "os/view.h"
 
 #define HOST_AT_FDCWD (-100)
@@ -287,8 +288,11 @@ long view_opened(struct kthread *t, long fd, uint64_t flags)
 	static struct stat image;  /* the kernel half's */
 	struct stat st;
 
+	if (fd < 0 || HC2(__NR_fstat, fd, &st))
+		return fd;
+	file_opened(t, fd, &st, flags);
 	/* Those with a major number are disks. */
-	if (fd < 0 || HC2(__NR_fstat, fd, &st) || st.st_dev >> 8 & 0xfff ||
+	if (st.st_dev >> 8 & 0xfff ||
 	    __atomic_load_n(&plain_dev, __ATOMIC_RELAXED) == st.st_dev)
 		return fd;
 	if (!image.st_ino)

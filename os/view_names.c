@@ -13,7 +13,6 @@
 
 #include "os/busy.h"
 #include "os/buffers.h"
-#include "os/changes.h"
 #include "os/view.h"
 
 #define HOST_AT_FDCWD (-100)
@@ -298,9 +297,7 @@ static long do_open(struct kthread *t, long nr, const long a[6], unsigned at,
 		return n;
 	if (how_bytes)
 		buf_add(&b, (uint64_t)a[2], how_bytes, FW_ACC_READ);
-	n = buf_call(&b, nr, args, BUF_AGAIN);
-	file_opened(t, n, flags);
-	return view_opened(t, n, flags);
+	return view_opened(t, buf_call(&b, nr, args, BUF_AGAIN), flags);
 }
 
 long sys_open(struct kthread *t, struct ucontext *uc, const long a[6])

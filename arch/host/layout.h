@@ -177,9 +177,11 @@ struct fw_run {
 	 * each that is held for several calls (atomic). */
 	uint64_t turns;
 	struct fw_lock turn[FW_TURNS];
-	/* Files that somebody has opened for writing, and those that somebody
-	 * has mapped shared for writing (os/changes.c). Atomic. */
-	uint64_t files_open[FW_FILE_WORDS], files_shared[FW_FILE_WORDS];
+	/* Files that somebody has opened for writing, those with private
+	 * views, those that somebody has mapped shared for writing: what has
+	 * ever been one (os/changes.c). Atomic. */
+	uint64_t files_open[FW_FILE_WORDS], files_viewed[FW_FILE_WORDS];
+	uint64_t files_shared[FW_FILE_WORDS];
 	/* Resource limits of whoever started the run, by RLIMIT_ number. */
 	uint64_t limit_cur[16], limit_max[16];
 	struct fw_proc *procs;	/* list; guarded by procs_lock */
