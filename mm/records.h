@@ -127,14 +127,13 @@ struct fw_section {
 	struct fw_section_key key;	  /* (C) */
 	uint64_t pages;			  /* (M) */
 	uint32_t refs;			  /* (M) 0: being taken down */
-	uint32_t is_file;		  /* (C) */
+	uint16_t is_file, watched; /* (C), (M) 1: see changed.c */
 	void *dir;	 /* (M) chunk (depth 0) or frame of 512 pointers */
 	uint32_t depth;	 /* (M) levels of pointers above the chunks */
-	uint32_t changes; /* (n) under the mm lock: see changed.c */
+	uint32_t changes; /* (n) under the mm lock; see changed.c */
 	uint64_t dirty;	 /* (M) frames whose content its file has not yet */
 	uint64_t taken_down; /* (M) chunks freed so far, when refs == 0 */
 	struct fw_image *image; /* (C) image sections: what they are made of */
-	uint64_t watched; /* (M) 1: its file may change in this run */
 } __attribute__((aligned(128))); /* PTE_SECTION_UNIT */
 
 /* One page file; see pfile.c. */
@@ -211,8 +210,8 @@ struct fw_mm {
 	uint32_t block_head[BLOCK_LISTS], pool_head[POOL_CLASSES];
 	struct fw_space *spaces; /* (M) */
 	struct fw_section *sections, *bucket[SECTION_BUCKETS]; /* (M) */
-	uint64_t tables, pool, n_spaces, n_sections, n_actors; /* (M) */
-	uint64_t n_watched; /* (M) sections; see changed.c */
+	uint64_t tables, pool, n_spaces, n_sections, n_watched; /* (M) */
+	uint64_t n_actors; /* (M) */
 	uint32_t next_space_id, actor_top; /* (M) the latter: ever used */
 	uint64_t ws_kept, committed; /* (M) hard minima; pages charged */
 	uint32_t strict;	 /* (C) see commit.c */

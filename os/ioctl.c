@@ -14,6 +14,7 @@
 #include <linux/sockios.h>
 
 #include "os/buffers.h"
+#include "os/changes.h"
 
 #define IFREQ_BYTES 40
 #define ETHTOOL_BYTES 4096 /* what ifr_data points to, at most */
@@ -126,6 +127,7 @@ long sys_ioctl(struct kthread *t, struct ucontext *uc, const long a[6])
 	const struct request *r = request_find(request);
 	uint64_t arg = (uint64_t)a[2];
 	struct buffers b;
+	long ret;
 
 	(void)uc;
 	if (request == NEW_USERFAULTFD) { /* of /dev/userfaultfd */
@@ -146,7 +148,10 @@ long sys_ioctl(struct kthread *t, struct ucontext *uc, const long a[6])
 		buf_add(&b, arg, IFREQ_BYTES, FW_ACC_WRITE);
 	else if (arg >= FW_USER_MIN)
 		buf_add(&b, arg, GUESS_BYTES, FW_ACC_WRITE);
-	return buf_call(&b, __NR_ioctl, a, BUF_AGAIN);
+	ret = buf_call(&b, __NR_ioctl, a, BUF_AGAIN);
+	if (!ret && (request == FICLONE || request == FICLONERANGE))
+		file_changed(t, a[0], 0);
+	return ret;
 }
 
 /* ---- fcntl -------------------------------------------------------------- */

@@ -34,7 +34,8 @@ os_call_fn sys_execve, sys_execveat;
 os_call_fn sys_exit, sys_exit_group, sys_set_tid_address;
 os_call_fn sys_set_robust_list, sys_get_robust_list, sys_arch_prctl;
 
-/* io.c: reading and writing of any length */
+/* io.c: reading and writing of any length; changes.h says what else a write
+ * does */
 os_call_fn sys_read, sys_write, sys_pread64, sys_pwrite64;
 os_call_fn sys_readv, sys_writev, sys_preadv, sys_pwritev;
 os_call_fn sys_preadv2, sys_pwritev2, sys_getrandom;

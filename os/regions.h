@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * regions.h - what the memory calls share: mem.c (mmap, munmap, mprotect,
- * brk), remap.c, advice.c, grow.c, locked.c, limits.c, shm.c.
+ * brk), remap.c, advice.c, grow.c, locked.c, limits.c, shm.c, changes.c.
  *
  * A region's `tag` is 1 + the identifier of the System V segment that it is
  * an attachment of, else 0.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * balance.h - the rest of mm.h, which includes it: background work, totals,
- * what is there of pages, and verification.
+ * balance.h - the rest of mm.h, which includes it: background work, files that
+ * change, totals, what is there of pages, and verification.
  */
 #ifndef FAULTWISE_BALANCE_H
 #define FAULTWISE_BALANCE_H
@@ -63,6 +63,44 @@ struct fw_space *fw_pick_victim(struct fw_mm *mm, struct fw_actor *actor,
  * nothing keeps that from ending meanwhile: 0 then. No locks.
  */
 uint64_t fw_space_weight(struct fw_mm *mm, struct fw_actor *actor, uint32_t id);
+
+/* ---- files that change ------------------------------------------------- */
+
+/*
+ * Files that change under private views of them (FW_VAD_PRIVATE_VIEW), by
+ * means that the core does not see. A file is the same as long as one of its
+ * sections has a view: all versions of this dev and ino are meant.
+ */
+struct fw_file_change {
+	uint64_t dev, ino;
+	uint64_t page, n; /* pages that may have changed */
+	/* Has up to a page of the file's bytes, zeros behind them. Called
+	 * without locks. FW_E_EOF: the page lies past the end. */
+	enum fw_status (*read)(struct fw_file_change *c, uint64_t page,
+			       void *to);
+	void *buffer; /* of a page: the caller's memory */
+};
+/*
+ * The file has changed: its pages that views show are the new ones when this
+ * returns, those that were not written to. FW_E_EOF: at least one that is
+ * mapped somewhere lies past the end now, and stays as it was (fw_file_cut);
+ * FW_E_IO: one could not be read. Blocks; no locks. Not for files that have
+ * FW_VAD_SECTION views, whose pages are newer than the file.
+ */
+enum fw_status fw_file_changed(struct fw_mm *mm, struct fw_actor *actor,
+			       struct fw_file_change *c);
+/* The file ends before `page` now: what private views of this space show of
+ * it from there on goes, also what has been written to. */
+void fw_file_cut(struct fw_mm *mm, struct fw_actor *actor,
+		 struct fw_space *space, uint64_t dev, uint64_t ino,
+		 uint64_t page);
+/* Marks the sections that this file has now as watched, until they end. */
+void fw_file_watch(struct fw_mm *mm, struct fw_actor *actor, uint64_t dev,
+		   uint64_t ino);
+bool fw_file_is_watched(struct fw_mm *mm, struct fw_actor *actor, uint64_t dev,
+			uint64_t ino);
+/* Whether any is: no lock, to be asked often. */
+bool fw_files_watched(const struct fw_mm *mm);
 
 /* ---- looking at it ---------------------------------------------------- */
 

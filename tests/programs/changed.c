@@ -52,7 +52,8 @@ static void fill(int fd, size_t pages, char c)
 
 	for (size_t i = 0; i < pages; i++) {
 		memset(page, c + (int)i, sizeof(page));
-		must(pwrite(fd, page, PAGE, (off_t)(i * PAGE)) == (ssize_t)PAGE);
+		must(pwrite(fd, page, sizeof(page), (off_t)(i * PAGE)) ==
+		     sizeof(page));
 	}
 }
 
