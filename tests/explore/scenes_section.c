@@ -88,6 +88,13 @@ static void file_private(void)
 	file_of(FW_VAD_PRIVATE_VIEW);
 }
 
+static void file_looked_at(void)
+{
+	file_of(FW_VAD_PRIVATE_VIEW);
+	want_value(w->cpu[0], PAGE_AT(0), value_of(0));
+	want_value(w->cpu[1], PAGE_AT(0), value_of(0));
+}
+
 static void file_dirty(void)
 {
 	file_of(FW_VAD_SECTION);
@@ -212,6 +219,28 @@ static void write_eight(struct soft_cpu *me)
 	want_value(me, PAGE_AT(0), 8);
 }
 
+static enum fw_status read_file(struct fw_file_change *c, uint64_t page,
+				void *to)
+{
+	(void)c;
+	memcpy(to, w->s->files[0].data + page * PAGE, PAGE);
+	return FW_OK;
+}
+
+/* As write(2) would: to the file itself, which the view then shows. */
+static void change_file(struct soft_cpu *me)
+{
+	static uint8_t buffer[ACTORS][PAGE];
+	uint64_t at = 64 * (1 + running()), value = 0xbeef + running();
+	struct fw_file_change c = {.dev = 1, .ino = 1, .n = 2,
+				   .read = read_file,
+				   .buffer = buffer[running()]};
+
+	memcpy(w->s->files[0].data + at, &value, sizeof(value));
+	want(fw_file_changed(w->s->mm, me->actor, &c) == FW_OK, "not renewed");
+	want_value(me, PAGE_AT(0) + at, value);
+}
+
 /* ---- what must be there in the end ------------------------------------ */
 
 static void both_there(void)
@@ -232,6 +261,12 @@ static void both_words_there(void)
 		want_value(w->cpu[i], PAGE_AT(0) + 128, 0xbeef + 1);
 		want_value(w->cpu[i], PAGE_AT(0), value_of(0));
 	}
+}
+
+static void first_word_there(void)
+{
+	want_value(w->cpu[0], PAGE_AT(0) + 64, 0xbeef);
+	want_value(w->cpu[1], PAGE_AT(0) + 64, 0xbeef);
 }
 
 static void words_come_back(void)
@@ -312,6 +347,16 @@ SCENARIO(file_error_unmap, "B42 B03 C48", .actors = 3, .setup = file_read_fails,
 	 .run = {error_or_gone, read_or_error, unmap})
 SCENARIO(file_cow, "B42 A17", .actors = 2, .setup = file_private,
 	 .run = {write_first, write_eight}, .finish = each_its_own)
+SCENARIO(file_change_read, "B05 B42", .actors = 3, .setup = file_private,
+	 .run = {change_file, read_first, read_first},
+	 .finish = first_word_there)
+SCENARIO(file_change_trim, "B05 B46", .actors = 3, .setup = file_looked_at,
+	 .run = {change_file, trim_and_reuse, trim_and_reuse},
+	 .finish = first_word_there)
+SCENARIO(file_change_twice, "B05 B42", .actors = 2, .setup = file_looked_at,
+	 .run = {change_file, change_file}, .finish = both_words_there)
+SCENARIO(file_change_unmap, "B05 C48", .actors = 2, .setup = file_looked_at,
+	 .run = {unmap, change_file}, .finish = NULL)
 SCENARIO(file_out_touch, "B34", .actors = 2, .setup = file_dirty,
 	 .run = {write_first, write_file}, .finish = seven_everywhere)
 SCENARIO(file_out_error, "B34", .actors = 2, .setup = file_write_fails,

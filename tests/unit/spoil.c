@@ -236,6 +236,11 @@ static void prototype_counts(void)
 	section_proto(mm, shared, 0, false)->refs = 1;
 }
 
+static void watched_miscounted(void)
+{
+	mm->n_watched++;
+}
+
 static void sections_miscounted(void)
 {
 	mm->n_sections++;
@@ -526,6 +531,7 @@ const struct spoil spoil_always[] = {
 	{actors_miscounted, "actors"},
 	{prototype_counts, "a section's prototype counts"},
 	{sections_miscounted, "sections"},
+	{watched_miscounted, "sections watched"},
 	{dirty_miscounted, "dirty pages of files"},
 	{clone_miscounted, "references to a clone prototype"},
 	{slab_miscounted, "prototypes in a slab"},
