@@ -202,7 +202,7 @@ TEST(a_read_that_runs_is_waited_for, "B42")
 	end();
 }
 
-TEST(what_is_cut_off_is_gone_for_all, "C39")
+TEST(what_is_cut_off_is_gone_for_all, "B05 B16")
 {
 	start();
 	put_pages(child, BASE + 12 * PAGE, 1, 888);
