@@ -211,9 +211,8 @@ struct fw_mm {
 	struct fw_space *spaces; /* (M) */
 	struct fw_section *sections, *bucket[SECTION_BUCKETS]; /* (M) */
 	uint64_t tables, pool, n_spaces, n_sections, n_watched; /* (M) */
-	uint64_t n_actors; /* (M) */
 	uint32_t next_space_id, actor_top; /* (M) the latter: ever used */
-	uint64_t ws_kept, committed; /* (M) hard minima; pages charged */
+	uint64_t n_actors, ws_kept, committed; /* (M) hard minima; charged */
 	uint32_t strict;	 /* (C) see commit.c */
 	uint32_t write_fails, write_fails_since; /* (n) in a row; second */
 	uint64_t trim_clock;	 /* (n) batches trimmed so far */
