@@ -130,7 +130,8 @@ bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)
 	__atomic_add_fetch(&s->waits, 1, __ATOMIC_RELAXED);
 	if (!fwp_actor_alive(s->mm, owner))
 		return false;
-	wait_on(word, seen);
+	if (!s->alone)
+		wait_on(word, seen);
 	return true;
 }
 

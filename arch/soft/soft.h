@@ -79,6 +79,7 @@ struct soft {
 	uint32_t dead[SOFT_DEAD]; /* ids of the last actors that died */
 	uint32_t n_dead;
 
+	bool alone; /* no other thread: nothing comes of waiting */
 	struct fw_space *deaf; /* does not answer when asked for its pages */
 
 	/* Called without locks before each I/O; anything but FW_OK is its

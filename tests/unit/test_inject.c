@@ -201,6 +201,7 @@ static void begin(void)
 	}
 	certain = false;
 	r = rig_start_config(&config);
+	r.s->alone = true;
 	file = soft_file(r.s, file_data, sizeof(file_data), &cookie);
 	must(fw_section_create(r.s->mm, r.s->keeper, NULL, 4096, &shared) ==
 		     FW_OK &&
