@@ -7,7 +7,7 @@
  * read goes on only where Linux fills the buffer as a rule (files, disks,
  * /dev/zero); a stream's first answer is the answer. An error, or of a stream
  * a signal, after the first chunk ends the call with the count so far. The
- * chunks of a regular file are kept together (turns.c, packet.c).
+ * chunks of a regular file are kept together (inode_lock.c, packet.c).
  */
 #include <asm/stat.h>
 #include <linux/stat.h>
@@ -127,8 +127,8 @@ static long single_portions(const struct single_call *c)
 	return (long)done;
 }
 
-/* All of it, when it is somebody's turn. */
-static long single_turn(struct single_call *c, bool several)
+/* All of it, under the lock of its file, if need be. */
+static long single_locked(struct single_call *c, bool several)
 {
 	struct kthread *t = c->t;
 	long ret = c->write ? file_room(t, c->a[0],
@@ -149,7 +149,7 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 {
 	struct single_call c = {t, nr, a, write, positioned, IO_FILLS,
 				(uint64_t)a[2]};
-	struct fw_lock *turn = NULL;
+	struct fw_lock *lock = NULL;
 	struct buffers b;
 	bool several;
 	long ret;
@@ -164,9 +164,9 @@ static long io_single(struct kthread *t, long nr, const long a[6], bool write,
 	}
 	several = c.kind == IO_FILLS && c.len > IO_PORTION;
 	if (write || !positioned)
-		turn = turn_begin(t, a[0], several);
-	ret = single_turn(&c, several);
-	turn_end(t, turn);
+		lock = inode_lock(t, a[0], several);
+	ret = single_locked(&c, several);
+	inode_unlock(t, lock);
 	return ret;
 }
 
@@ -311,12 +311,12 @@ struct vector_call {
 };
 
 /*
- * The portions of a vector. When there are several of a file, *ret_turn is
+ * The portions of a vector. When there are several of a file, *ret_lock is
  * taken before the first one is transferred; the caller ends it.
  */
 static long vector_portions(struct kthread *t, const long a[6],
 			    const struct vector_call *c, struct io_vector *v,
-			    struct fw_lock **ret_turn)
+			    struct fw_lock **ret_lock)
 {
 	bool placed = c->positioned && a[3] != -1;
 	enum buf_mode mode = c->write ? BUF_AGAIN : BUF_ONCE;
@@ -336,8 +336,8 @@ static long vector_portions(struct kthread *t, const long a[6],
 			kind = io_kind(a[0]);
 		if (kind == IO_PACKETS)
 			return packet_vector(t, c->nr, a, c->write);
-		if (!*ret_turn && !done && (c->write || !placed))
-			*ret_turn = turn_begin(t, a[0], kind == IO_FILLS);
+		if (!*ret_lock && !done && (c->write || !placed))
+			*ret_lock = inode_lock(t, a[0], kind == IO_FILLS);
 		ret = c->write && kind == IO_FILLS && !done &&
 				      v->most == IO_MOST
 			      ? record_vector(t, c->nr, a)
@@ -362,7 +362,7 @@ static long vector_portions(struct kthread *t, const long a[6],
 static long io_vector(struct kthread *t, const long a[6],
 		      const struct vector_call *c)
 {
-	struct fw_lock *turn = NULL;
+	struct fw_lock *lock = NULL;
 	struct io_vector v;
 	long ret;
 
@@ -380,8 +380,8 @@ static long io_vector(struct kthread *t, const long a[6],
 			return ret;
 		v.most = (uint64_t)ret;
 	}
-	ret = vector_portions(t, a, c, &v, &turn);
-	turn_end(t, turn);
+	ret = vector_portions(t, a, c, &v, &lock);
+	inode_unlock(t, lock);
 	return ret;
 }
 

@@ -38,12 +38,12 @@ long io_vector_next(struct io_vector *v, struct buffers *b, bool write);
 uint64_t io_room(struct kthread *t, long fd, long pos, uint64_t len);
 
 /*
- * turns.c: until turn_end no other guest's transfer gets between the calls of
- * one that needs `several`. Without, only if somebody is at it: NULL otherwise,
- * and for what is no regular file.
+ * inode_lock.c: until inode_unlock no other guest's transfer gets between the
+ * calls of one that needs `several`. Without, only if somebody is at it: NULL
+ * otherwise, and for what is no regular file.
  */
-struct fw_lock *turn_begin(struct kthread *t, long fd, bool several);
-void turn_end(struct kthread *t, struct fw_lock *turn); /* NULL: nothing */
+struct fw_lock *inode_lock(struct kthread *t, long fd, bool several);
+void inode_unlock(struct kthread *t, struct fw_lock *lock); /* NULL: nothing */
 
 /* A message that goes through memory of our own (packet.c). */
 struct packet {

@@ -96,7 +96,7 @@ enum fw_run_state {
 	FW_RUN_ENDING, /* no new processes; all guests are being ended */
 };
 
-#define FW_TURNS 32
+#define FW_INODE_LOCKS 32
 
 /* What a process has used, as far as it is ours to say (os/rusage.c). */
 struct fw_usage {
@@ -173,10 +173,10 @@ struct fw_run {
 	 * answer (os/procview.c); 0 ends them. Atomic. */
 	uint64_t view_dev[4];
 	uint64_t view_mem;	/* 1: one of them can be written: mem */
-	/* Whose turn it is with which files (os/turns.c): locks, and a bit for
+	/* One write is one write (os/inode_lock.c): locks, and a bit for
 	 * each that is held for several calls (atomic). */
-	uint64_t turns;
-	struct fw_lock turn[FW_TURNS];
+	uint64_t inodes_held;
+	struct fw_lock inode_lock[FW_INODE_LOCKS];
 	/* Files that somebody has opened for writing, those with private
 	 * views, those that somebody has mapped shared for writing: what has
 	 * ever been one (os/changes.c). Atomic. */
