@@ -48,7 +48,8 @@ struct fw_lock *inode_lock(struct kthread *t, long fd, bool several)
 		return NULL;
 	fwp_lock(&run->inode_lock[i], t->actor->id);
 	if (several)
-		__atomic_or_fetch(&run->inodes_held, 1ull << i, __ATOMIC_SEQ_CST);
+		__atomic_or_fetch(&run->inodes_held, 1ull << i,
+				  __ATOMIC_SEQ_CST);
 	return &run->inode_lock[i];
 }
 
@@ -58,7 +59,8 @@ void inode_unlock(struct kthread *t, struct fw_lock *lock)
 
 	if (!lock)
 		return;
-	__atomic_and_fetch(&run->inodes_held, ~(1ull << (lock - run->inode_lock)),
+	__atomic_and_fetch(&run->inodes_held,
+			   ~(1ull << (lock - run->inode_lock)),
 			   __ATOMIC_SEQ_CST);
 	fwp_unlock(lock);
 }
