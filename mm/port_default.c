@@ -80,6 +80,11 @@ WEAK void fwp_kick(struct fw_mm *mm)
 	(void)mm;
 }
 
+WEAK bool fwp_post_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
+{
+	return fwp_ask_trim(mm, victim, n);
+}
+
 WEAK void fwp_thrash(struct fw_mm *mm, unsigned percent)
 {
 	(void)mm, (void)percent;

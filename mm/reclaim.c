@@ -261,7 +261,7 @@ static void trim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 {
 	struct fw_space *richer = pick_richer(mm, actor, space);
 
-	if (richer && fwp_ask_trim(mm, richer, BATCH))
+	if (richer && fwp_post_trim(mm, richer, BATCH))
 		return;
 	if (fw_space_resident(space) <= SMALL_SPACE || turn_keeps(mm, space))
 		return;

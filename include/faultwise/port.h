@@ -170,6 +170,9 @@ void fwp_view_gone(struct fw_space *space, uint64_t cookie, uint64_t page,
  * Returns true when something was asked for and may have helped.
  */
 bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n);
+/* The same ahead of need: without waiting for the answer. True when somebody
+ * has been asked. The default calls fwp_ask_trim(). */
+bool fwp_post_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n);
 
 /* Background work is wanted (modified pages to write, frames to zero). Does
  * not block; called without locks, at most once per fault. */

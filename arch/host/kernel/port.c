@@ -102,6 +102,16 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 	return answered;
 }
 
+bool fwp_post_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
+{
+	struct kthread *t = k_self();
+	uint32_t done;
+
+	(void)mm;
+	return agent_post(t->p->run, t->actor ? t->actor->id : 0, victim, n,
+			  &done);
+}
+
 void fwp_kick(struct fw_mm *mm)
 {
 	struct fw_run *run = fw_mm_port_area(mm);
