@@ -38,7 +38,7 @@ static const struct option options[] = {
 	 "strict: memory is promised only where there is a place for\n"
 	 "it, page files are given their full size at once, and what\n"
 	 "goes beyond is refused when asked for. heuristic: as Linux\n"
-	 "does; when all is full the largest process is ended. Default"},
+	 "does; when all is full, who has most is ended. Default"},
 	{OPT_QUIET, 'q', "quiet", NULL, "no summary at the end"},
 	{OPT_STAT, 0, "stat", "FILE", "write the summary to FILE as JSON"},
 	{OPT_CHECK, 0, "check", NULL,

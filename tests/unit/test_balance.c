@@ -122,6 +122,31 @@ TEST(who_is_above_his_maximum_goes_first, "B48")
 	rig_end(&r);
 }
 
+/* Each makes room in its own pages first; but not for ever, beside one that
+ * has far more and uses none of it. */
+TEST(who_is_far_better_off_gives_up_pages, "B48")
+{
+	struct soft_cpu *other;
+	uint64_t reads;
+
+	r = rig_start(2048, 1, 8192);
+	other = soft_cpu_create(r.s, NULL);
+	must(soft_map(other, BASE, 1500, RW) == FW_OK, "map");
+	must(soft_map(r.cpu, BASE, 1200, RW) == FW_OK, "map");
+	put_pages(other, BASE, 1500, 1);
+	for (unsigned i = 0; i < 4; i++)
+		put_pages(r.cpu, BASE, 1200, 2);
+	reads = totals(&r).pages_read;
+	is_u64(wrong_pages(r.cpu, BASE, 1200, 2), 0, "contents");
+	ok(totals(&r).pages_read - reads < 100, "%d pages read again",
+	   (int)(totals(&r).pages_read - reads));
+	ok(fw_space_resident(r.cpu->space) > 1100, "%d pages for who works",
+	   (int)fw_space_resident(r.cpu->space));
+	is_u64(wrong_pages(other, BASE, 1500, 1), 0, "contents");
+	soft_cpu_exit(other);
+	rig_end(&r);
+}
+
 /* ---- how long pages were away -------------------------------------------- */
 
 /* Pages touched in turn, one after the other, more than there are frames. */
