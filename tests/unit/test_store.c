@@ -242,6 +242,7 @@ static void machine_start(bool sums)
 	disk = faulty(&none);
 	config.stores[0] = sums ? store_sum_open(disk) : disk;
 	r = (struct rig){.s = soft_create(&config)};
+	r.s->alone = true;
 	t = totals(&r);
 	r.in_use = frames_in_use(&t) - t.pool;
 	r.cpu = soft_cpu_create(r.s, NULL);
