@@ -76,7 +76,16 @@ static bool any_announces(const struct announcers *a, fw_vpn vpn,
 	return false;
 }
 
-bool fw_announced_next(const struct fw_mm *mm, const struct fw_space *space,
+/* Which ranges next_range() looks at. */
+struct wanted_ranges {
+	const struct fw_space *space;
+	const struct fw_actor *not_of; /* or NULL */
+	bool pinned;		       /* only those */
+};
+
+/* The lowest range that ends above `vpn`. A record that is being freed may say
+ * anything; one that counts stays. */
+static bool next_range(const struct fw_mm *mm, const struct wanted_ranges *w,
 		       fw_vpn vpn, fw_vpn *ret_start, fw_vpn *ret_end)
 {
 	uint32_t top = __atomic_load_n(&mm->actor_top, __ATOMIC_ACQUIRE);
@@ -89,7 +98,7 @@ bool fw_announced_next(const struct fw_mm *mm, const struct fw_space *space,
 		const struct fw_range *r;
 		unsigned n;
 
-		if (!a || a->space != space)
+		if (!a || a == w->not_of || a->space != w->space)
 			continue;
 		r = a->announced;
 		n = __atomic_load_n(&a->n_announced, __ATOMIC_ACQUIRE);
@@ -98,6 +107,7 @@ bool fw_announced_next(const struct fw_mm *mm, const struct fw_space *space,
 			fw_vpn end = vpn_of(r->start + r->len - 1) + 1;
 
 			if (r->len == 0 || end <= vpn ||
+			    (w->pinned && !r->pinned) ||
 			    (found && start >= *ret_start))
 				continue;
 			*ret_start = start;
@@ -106,6 +116,14 @@ bool fw_announced_next(const struct fw_mm *mm, const struct fw_space *space,
 		}
 	}
 	return found;
+}
+
+bool fw_announced_next(const struct fw_mm *mm, const struct fw_space *space,
+		       fw_vpn vpn, fw_vpn *ret_start, fw_vpn *ret_end)
+{
+	const struct wanted_ranges w = {.space = space};
+
+	return next_range(mm, &w, vpn, ret_start, ret_end);
 }
 
 bool announced(const struct announcers *a, fw_vpn vpn, bool writes_only)
@@ -269,36 +287,13 @@ bool announced_within(const struct fw_mm *mm, const struct fw_space *space,
 	return fw_announced_next(mm, space, start, &from, &to) && from < end;
 }
 
-static bool actor_pins(const struct fw_actor *actor, fw_vpn start, fw_vpn end)
-{
-	unsigned n = __atomic_load_n(&actor->n_announced, __ATOMIC_ACQUIRE);
-	unsigned k;
-
-	for (k = 0; k < n && k < FW_MAX_ANNOUNCE; k++) {
-		const struct fw_range *r = &actor->announced[k];
-
-		if (r->pinned && r->len > 0 && vpn_of(r->start) < end &&
-		    vpn_of(r->start + r->len - 1) >= start)
-			return true;
-	}
-	return false;
-}
-
 bool pinned_within(const struct fw_mm *mm, const struct fw_actor *actor,
 		   const struct fw_space *space, fw_vpn start, fw_vpn end)
 {
-	uint32_t top = __atomic_load_n(&mm->actor_top, __ATOMIC_ACQUIRE);
-	uint32_t i;
+	const struct wanted_ranges w = {space, actor, true};
+	fw_vpn from, to;
 
-	for (i = 0; i < top; i++) {
-		const struct fw_actor *a =
-			__atomic_load_n(&mm->actor[i], __ATOMIC_ACQUIRE);
-
-		if (a && a != actor && a->space == space &&
-		    actor_pins(a, start, end))
-			return true;
-	}
-	return false;
+	return next_range(mm, &w, start, &from, &to) && from < end;
 }
 
 /* Not an access that would be refused, nor one to a guard page. */

@@ -120,6 +120,8 @@ static struct fw_space *pick_richer(struct fw_mm *mm, struct fw_actor *actor,
 {
 	uint64_t own = turn_keeps(mm, space) ? 0 : victim_score(mm, space);
 
+	if (mm->n_spaces < 2) /* as of a moment ago: no lock for one alone */
+		return NULL;
 	return pick_above(mm, actor, space, own * RICHER);
 }
 

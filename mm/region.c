@@ -240,7 +240,10 @@ enum fw_status fw_map(struct fw_mm *mm, struct fw_actor *actor,
 		return FW_E_NOMEM;
 	if (!meta_room(mm, actor, space))
 		return FW_E_NOMEM;
-	range_lock(mm, actor, space, r);
+	if (rq->replace)
+		range_lock(mm, actor, space, r);
+	else
+		fw_space_lock(space, actor);
 	v = vad_above(space, r.start);
 	if (v && v->start < r.end)
 		status = rq->replace ? range_unmap(mm, actor, space, r) :
