@@ -138,7 +138,7 @@ static struct fw_space *actor_strip(struct fw_mm *mm, struct fw_actor *a)
 	return child;
 }
 
-void actor_reap_id(struct fw_mm *mm, struct fw_actor *by, uint32_t id)
+void fw_actor_reap(struct fw_mm *mm, struct fw_actor *by, uint32_t id)
 {
 	struct fw_space *child = NULL;
 	struct fw_actor *dead;
@@ -165,16 +165,10 @@ void actor_reap_id(struct fw_mm *mm, struct fw_actor *by, uint32_t id)
 		mm_wake(mm, &mm->wait[i]);
 	if (child) {
 		fw_space_destroy(mm, by, child);
-		actor_reap_id(mm, by, id);
+		fw_actor_reap(mm, by, id);
 		return;
 	}
 	section_sweep(mm, by);
-}
-
-void fw_actor_reap(struct fw_mm *mm, struct fw_actor *by,
-		   struct fw_actor *dead)
-{
-	actor_reap_id(mm, by, dead->id);
 }
 
 struct fw_actor *fw_actor_by_id(struct fw_mm *mm, uint32_t id)

@@ -68,7 +68,7 @@ static void read_await(struct renewal *r, const struct fw_frame *f)
 
 	mm_unlock(mm);
 	if (!mm_wait(mm, word, seen, owner))
-		actor_reap_id(mm, r->actor, owner);
+		fw_actor_reap(mm, r->actor, owner);
 	mm_lock(mm, r->actor);
 }
 

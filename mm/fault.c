@@ -350,7 +350,7 @@ static enum fw_step fault_wait(struct fw_plan *p)
 {
 	p->f->collisions++;
 	if (!mm_wait(p->mm, p->wait_word, p->wait_seen, p->wait_owner))
-		actor_reap_id(p->mm, p->actor, p->wait_owner);
+		fw_actor_reap(p->mm, p->actor, p->wait_owner);
 	return FW_STEP_AGAIN;
 }
 

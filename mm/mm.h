@@ -425,8 +425,6 @@ enum held_kind { HELD_NONE, HELD_RESERVED, HELD_READ, HELD_WRITE };
 void actor_hold(struct fw_mm *mm, struct fw_actor *a, enum held_kind kind,
 		const fw_pfn *pfn, unsigned n);
 void actor_unhold(struct fw_mm *mm, struct fw_actor *a);
-/* fw_actor_reap() for an actor that may be gone already. No locks. */
-void actor_reap_id(struct fw_mm *mm, struct fw_actor *by, uint32_t id);
 static inline uint32_t actor_id(const struct fw_actor *a)
 {
 	return a ? a->id : 0;

@@ -143,18 +143,25 @@ static void join_run(struct kthread *t)
 	p->run->main_pid = p->pid;
 }
 
-static void leave_old_space(struct kthread *t)
+/* Before our record names another one: until then the agent of one that we
+ * had with our parent waits for us. */
+static void leave_shared_space(struct fw_proc *proc)
+{
+	struct fw_space *old = proc->old_space;
+
+	if (!old || !proc->exec_shared)
+		return;
+	proc->old_space = NULL;
+	__atomic_sub_fetch(&fw_space_port(old)->users, 1, __ATOMIC_SEQ_CST);
+}
+
+static void leave_own_space(struct kthread *t)
 {
 	struct fw_proc *proc = t->p->proc;
 	struct fw_space *old = proc->old_space;
 
 	proc->old_space = NULL;
-	if (!old)
-		return;
-	if (proc->exec_shared)
-		__atomic_sub_fetch(&fw_space_port(old)->users, 1,
-				   __ATOMIC_SEQ_CST);
-	else
+	if (old)
 		agent_leave(t, old);
 }
 
@@ -170,8 +177,9 @@ static void enter_new_space(struct kthread *t)
 	fw_space_port(p->space)->users = 1;
 	fw_space_port(p->space)->owner_pid = p->pid;
 	fw_space_port(p->space)->owner_serial = p->proc->serial;
+	leave_shared_space(p->proc);
 	fw_space_hand_over(p->mm, t->actor, p->space, &p->proc->space);
-	leave_old_space(t);
+	leave_own_space(t);
 	if (agent_start(t))
 		no_memory(t);
 }

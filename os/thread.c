@@ -163,7 +163,7 @@ long sys_exit(struct kthread *t, struct ucontext *uc, const long a[6])
 		k_exit_group(t, (int)a[0]);
 	clear_tid(t);
 	usage_thread_ends(t);
-	fw_actor_destroy(t->p->mm, t->actor, t->actor);
+	kthread_actor_end(t);
 	k_exit_unmap(K_STACK_TOP(t) - FW_STACK_MAPPED, FW_STACK_MAPPED, a[0]);
 }
 

@@ -156,7 +156,7 @@ _Noreturn void task_exit(uint32_t status)
 void task_free(struct task *t)
 {
 	/* It holds nothing, unless it ended by an Oops. */
-	fw_actor_reap(kernel_mm, current->actor, t->actor);
+	fw_actor_reap(kernel_mm, current->actor, t->actor->id);
 	t->state = TASK_FREE;
 }
 

@@ -112,6 +112,7 @@ struct fw_ended {
 #define FW_ENDED 64
 
 #define FW_AGENT_PIDS 1024 /* a power of two */
+#define FW_STOPS 1024
 
 /* One page's bytes on their way between two guests: see os/vmcopy.c. */
 struct fw_copy {
@@ -191,6 +192,9 @@ struct fw_run {
 	struct fw_ended ended[FW_ENDED];
 	/* Pids of agents, at pid % FW_AGENT_PIDS (agent.c). Atomic. */
 	uint32_t agent_pids[FW_AGENT_PIDS];
+	/* Ids of actors that are to stop themselves, at id % FW_STOPS
+	 * (proclist.h). Atomic. */
+	uint32_t stops[FW_STOPS];
 	char message[256];	/* text of the failure or Oops */
 	char program[256];	/* path of the first program */
 };

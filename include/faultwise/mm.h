@@ -79,7 +79,6 @@ struct fw_actor {
 	uint32_t id;	    /* index + generation; never 0 */
 	uint32_t host_tid;  /* (P) */
 	uint32_t host_pid;  /* (P) */
-	uint32_t port_word; /* (P) */
 	uint64_t port_ptr;  /* (P) */
 	struct fw_space *space; /* space whose pages are announced, or NULL */
 	uint32_t n_announced;
@@ -241,14 +240,15 @@ void fw_kfree(struct fw_mm *mm, struct fw_actor *actor, void *p, size_t size);
 enum fw_status fw_actor_create(struct fw_mm *mm, struct fw_actor *actor,
 			       struct fw_actor **ret_new);
 /* Orderly end: holds nothing, announces nothing. Adds its counters to the
- * mm's totals. */
+ * mm's totals. One may end oneself (by == dead): the record may be another's
+ * before the mm lock is free, so the port's fwp_unlock must not look at it. */
 void fw_actor_destroy(struct fw_mm *mm, struct fw_actor *by,
 		      struct fw_actor *dead);
 /* After death: gives back what it held (reserved frames are freed, reads
  * fail and are retried by whoever waits, writes are undone: the pages are
- * modified again), withdraws its announcements, destroys it. Idempotent. */
-void fw_actor_reap(struct fw_mm *mm, struct fw_actor *by,
-		   struct fw_actor *dead);
+ * modified again), withdraws its announcements, destroys it. By its id, since
+ * of several who find it dead one is first: the others find nobody. */
+void fw_actor_reap(struct fw_mm *mm, struct fw_actor *by, uint32_t id);
 struct fw_actor *fw_actor_by_id(struct fw_mm *mm, uint32_t id); /* or NULL */
 /* Calls visit for each living record (under the mm lock; must not block). */
 void fw_actor_each(struct fw_mm *mm, struct fw_actor *by,

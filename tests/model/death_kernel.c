@@ -113,7 +113,7 @@ static bool die_at(void (*act)(void), unsigned long n)
 	}
 	r.s->step_hook = NULL;
 	soft_actor_died(r.s, victim);
-	fw_actor_reap(r.s->mm, r.s->keeper, victim);
+	fw_actor_reap(r.s->mm, r.s->keeper, victim->id);
 	check_and_end();
 	return lived;
 }

@@ -125,13 +125,13 @@ static bool reap(struct world *w, unsigned long m)
 	if (m && setjmp(out)) {
 		lived = false;
 		soft_actor_died(s, reaper);
-		fw_actor_reap(s->mm, s->keeper, reaper);
-		fw_actor_reap(s->mm, s->keeper, w->victim->actor);
+		fw_actor_reap(s->mm, s->keeper, reaper->id);
+		fw_actor_reap(s->mm, s->keeper, w->victim->actor->id);
 		return lived;
 	}
 	if (m)
 		doom(w, m);
-	fw_actor_reap(s->mm, reaper, w->victim->actor);
+	fw_actor_reap(s->mm, reaper, w->victim->actor->id);
 	pardon(w);
 	fw_actor_destroy(s->mm, s->keeper, reaper);
 	return lived;

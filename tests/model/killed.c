@@ -33,7 +33,7 @@ static void bury(struct space *sp)
 
 	deaths++;
 	soft_actor_died(soft, sp->cpu->actor);
-	fw_actor_reap(soft->mm, soft->keeper, sp->cpu->actor);
+	fw_actor_reap(soft->mm, soft->keeper, sp->cpu->actor->id);
 	is_u64(soft_verify(soft), 0, "discrepancies after death %lu", deaths);
 	soft_cpu_bury(sp->cpu);
 	model_forget(sp);

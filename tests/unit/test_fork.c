@@ -388,13 +388,13 @@ TEST(whose_a_new_space_is, "C63")
 	must(fw_actor_create(r.s->mm, r.cpu->actor, &actor) == FW_OK, "actor");
 	must(fw_space_create(r.s->mm, actor, &space) == FW_OK, "space");
 	is_u64(totals(&r).spaces, 2, "spaces");
-	fw_actor_reap(r.s->mm, r.cpu->actor, actor);
+	fw_actor_reap(r.s->mm, r.cpu->actor, actor->id);
 	is_u64(totals(&r).spaces, 1, "it went with its maker");
 	must(fw_actor_create(r.s->mm, r.cpu->actor, &actor) == FW_OK, "actor");
 	must(fw_space_create(r.s->mm, actor, &space) == FW_OK, "space");
 	fw_space_hand_over(r.s->mm, actor, space, ref);
 	ok(*ref == space, "it is named");
-	fw_actor_reap(r.s->mm, r.cpu->actor, actor);
+	fw_actor_reap(r.s->mm, r.cpu->actor, actor->id);
 	is_u64(totals(&r).spaces, 2, "it stays");
 	fw_space_destroy_ref(r.s->mm, r.cpu->actor, ref);
 	ok(!*ref, "nobody names it any more");

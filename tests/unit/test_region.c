@@ -392,7 +392,9 @@ TEST(actors, "B02")
 	must(fw_actor_create(r.s->mm, r.s->keeper, &a) == FW_OK, "three");
 	ok(a->id != id, "an id is not used again");
 	ok(!fw_actor_by_id(r.s->mm, id), "nor found");
-	fw_actor_reap(r.s->mm, r.s->keeper, a);
+	fw_actor_reap(r.s->mm, r.s->keeper, id);
+	ok(fw_actor_by_id(r.s->mm, a->id) == a, "who was dead before is nobody");
+	fw_actor_reap(r.s->mm, r.s->keeper, a->id);
 	fw_actor_destroy(r.s->mm, r.s->keeper, b);
 	rig_end(&r);
 }

@@ -166,6 +166,9 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 	uint64_t serial = fw_space_port(space)->owner_serial;
 
 	fwp_unlock(&fw_space_port(space)->life);
+	/* Who has left says so under this lock, and writes to the space. */
+	procs_lock(t);
+	procs_unlock(t);
 	if (dead && proc_leave_space(t, proc, space, serial, true)) {
 		usage_process_ends(t);
 		proc_reap_actors(t, serial, 0);
@@ -178,7 +181,7 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 	HC2(__NR_munmap, FW_USER_MIN, FW_USER_TOP - FW_USER_MIN);
 	__atomic_sub_fetch(&run->n_agents, 1, __ATOMIC_SEQ_CST);
 	agent_note(t);
-	fw_actor_destroy(mm, t->actor, t->actor);
+	kthread_actor_end(t);
 	HC1(__NR_exit, 0);
 	__builtin_unreachable();
 }
@@ -314,6 +317,9 @@ void agent_leave(struct kthread *t, struct fw_space *space)
 	struct fw_space_port *sp = fw_space_port(space);
 	uint32_t *left = t->p->proc->left_agents;
 
+	/* From the first of these stores on the agent may end the space. */
+	procs_lock(t);
+
 	for (unsigned i = 0; i < FW_LEFT_AGENTS; i++) {
 		if (left[i])
 			continue;
@@ -323,6 +329,7 @@ void agent_leave(struct kthread *t, struct fw_space *space)
 	__atomic_store_n(&sp->gone, 1, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
 	fwp_wake(&sp->mail);
+	procs_unlock(t);
 }
 
 /*

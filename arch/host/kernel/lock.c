@@ -7,8 +7,8 @@
  * is continued and told to stop itself as soon as it holds no lock.
  */
 #include "arch/host/kernel/trap.h"
+#include "arch/host/proclist.h"
 
-#define STOP_ON_LEAVE 1u
 #define IDLE_WAIT_NS 10000000 /* for nobody in particular */
 
 long lockw_futex(uint32_t *word, int op, uint32_t value,
@@ -72,13 +72,17 @@ bool thread_lives(uint32_t tid)
 	return is_living(thread_state(tid));
 }
 
-/* Continues a stopped thread that holds something others need. */
-static void help_stopped(struct fw_actor *actor, uint32_t tid)
+/* Continues a stopped thread that holds something others need; of an actor
+ * that is not gone meanwhile. */
+static void help_stopped(struct kthread *t, uint32_t actor_id, uint32_t tid)
 {
+	const struct fw_actor *actor = fw_actor_by_id(t->p->mm, actor_id);
+
 	if (actor) {
-		__atomic_or_fetch(&actor->port_word, STOP_ON_LEAVE,
-				  __ATOMIC_SEQ_CST);
 		tid = actor->host_pid;
+		if (fw_actor_by_id(t->p->mm, actor_id) != actor)
+			return;
+		stop_ask(t->p->run, actor_id);
 	}
 	HC2(__NR_kill, tid, SIGCONT);
 }
@@ -97,7 +101,7 @@ static void note_stopped(struct kthread *t)
 		;
 }
 
-static bool look_at(struct fw_actor *actor, uint32_t tid)
+static bool look_at(uint32_t actor_id, uint32_t tid)
 {
 	char state = thread_state(tid);
 
@@ -105,7 +109,7 @@ static bool look_at(struct fw_actor *actor, uint32_t tid)
 		return true;
 	if (state == 'T') { /* 't' is a debugger's: it goes on by itself */
 		note_stopped(k_self());
-		help_stopped(actor, tid);
+		help_stopped(k_self(), actor_id, tid);
 	} else {
 		k_self()->wait_since = ticks_now();
 	}
@@ -115,11 +119,10 @@ static bool look_at(struct fw_actor *actor, uint32_t tid)
 bool lockw_owner_gone(struct fw_lock *lock, uint32_t tid)
 {
 	struct kthread *t = k_self();
-	struct fw_actor *actor = fw_actor_by_id(t->p->mm, lock->owner);
+	uint32_t id = lock->owner;
+	const struct fw_actor *actor = fw_actor_by_id(t->p->mm, id);
 
-	if (actor && actor->host_tid != tid)
-		actor = NULL;
-	return look_at(actor, tid);
+	return look_at(actor && actor->host_tid == tid ? id : 0, tid);
 }
 
 bool fwp_lock(struct fw_lock *lock, uint32_t actor_id)
@@ -137,13 +140,14 @@ bool fwp_lock(struct fw_lock *lock, uint32_t actor_id)
 
 /* Somebody continued us only because we held a lock, or pages in flight: stop
  * again. */
-static void lock_left(struct kthread *t)
+static void lock_left(struct kthread *t, uint32_t actor_id)
 {
-	if (!t->actor || !(t->actor->port_word & STOP_ON_LEAVE) ||
-	    t->actor->n_held)
+	if (t->actor && !t->actor->in_use) /* see kthread_actor_end */
+		fwp_panic("an actor that has ended", __FILE__, __LINE__);
+	if (!stop_is_asked(t->p->run, actor_id) ||
+	    (t->actor && t->actor->n_held))
 		return;
-	__atomic_and_fetch(&t->actor->port_word, ~STOP_ON_LEAVE,
-			   __ATOMIC_SEQ_CST);
+	stop_is_done(t->p->run, actor_id);
 	HC2(__NR_kill, t->p->pid, SIGSTOP);
 }
 
@@ -160,12 +164,13 @@ static void repair_over(struct kthread *t)
 void fwp_unlock(struct fw_lock *lock)
 {
 	struct kthread *t = k_self();
+	uint32_t actor_id = lock->owner;
 
 	if (t->repair_since)
 		repair_over(t);
 	lockw_release(lock, &t->robust);
 	if (--t->depth == 0)
-		lock_left(t);
+		lock_left(t, actor_id);
 }
 
 bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)
@@ -180,7 +185,7 @@ bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)
 
 	if (r == -110 /* ETIMEDOUT */ && owner) {
 		actor = fw_actor_by_id(t->p->mm, owner);
-		alive = actor && !look_at(actor, actor->host_tid);
+		alive = actor && !look_at(owner, actor->host_tid);
 	}
 	if (r != -110 || !owner) /* else it waits again: that counts as one */
 		t->wait_since = 0;

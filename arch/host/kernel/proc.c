@@ -110,7 +110,7 @@ void proc_remove(struct kthread *t, struct fw_proc *proc)
 struct reap {
 	uint64_t serial;
 	uint32_t except, n;
-	struct fw_actor *found[32];
+	uint32_t found[32]; /* ids: records may go while one looks at them */
 };
 
 static void reap_visit(struct fw_actor *actor, void *arg)
@@ -119,7 +119,7 @@ static void reap_visit(struct fw_actor *actor, void *arg)
 
 	if (actor->port_ptr == r->serial && actor->id != r->except &&
 	    r->n < 32)
-		r->found[r->n++] = actor;
+		r->found[r->n++] = actor->id;
 }
 
 void proc_reap_actors(struct kthread *t, uint64_t serial, uint32_t except)

@@ -78,6 +78,15 @@ long kthread_actor(struct kthread *t, struct kthread *by)
 	return 0;
 }
 
+void kthread_actor_end(struct kthread *t)
+{
+	struct fw_actor *actor = t->actor;
+
+	/* Its record is another's before the lock is free that guards it. */
+	t->actor = NULL;
+	fw_actor_destroy(t->p->mm, actor, actor);
+}
+
 /* Bytes of the frame's floating-point area, as the frame itself states. */
 static uint64_t xstate_size(const struct sigcontext *m)
 {

@@ -71,24 +71,27 @@ long lockw_futex(uint32_t *word, int op, uint32_t value,
 	return result;
 }
 
-/* Continues a stopped thread of a guest, which then stops itself again when
+/* Continues the process of a stopped thread, which then stops itself again when
  * it leaves the kernel half. */
-static void help_stopped(struct fw_actor *actor)
+static void help_stopped(uint32_t actor_id, uint32_t pid)
 {
-	__atomic_fetch_or(&actor->port_word, 1, __ATOMIC_SEQ_CST);
-	kill((pid_t)actor->host_pid, SIGCONT);
+	if (!fw_actor_by_id(port.mm, actor_id))
+		return; /* the pid is whoever's by now */
+	stop_ask(fw_mm_port_area(port.mm), actor_id);
+	kill((pid_t)pid, SIGCONT);
 }
 
 bool lockw_owner_gone(struct fw_lock *lock, uint32_t tid)
 {
 	char state = task_state(tid);
-	struct fw_actor *actor;
+	const struct fw_actor *actor;
+	uint32_t id = lock->owner;
 
 	if (state != 'T' || !port.mm)
 		return !state;
-	actor = fw_actor_by_id(port.mm, lock->owner);
+	actor = fw_actor_by_id(port.mm, id);
 	if (actor && actor->host_tid == tid)
-		help_stopped(actor);
+		help_stopped(id, actor->host_pid);
 	return false;
 }
 
@@ -123,7 +126,7 @@ bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)
 		return true;
 	actor = fw_actor_by_id(port.mm, owner);
 	if (actor && task_state(actor->host_tid) == 'T')
-		help_stopped(actor);
+		help_stopped(owner, actor->host_pid);
 	return fwp_actor_alive(port.mm, owner);
 }
 

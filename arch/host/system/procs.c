@@ -179,7 +179,7 @@ struct collect {
 	uint64_t serial;   /* 0 for none */
 	uint32_t agent, n; /* agent: 0 for none */
 	uint32_t system;   /* whose actors are not dead */
-	struct fw_actor *found[32];
+	uint32_t found[32]; /* ids: records may go while one looks at them */
 };
 
 static void collect_actor(struct fw_actor *actor, void *arg)
@@ -190,7 +190,7 @@ static void collect_actor(struct fw_actor *actor, void *arg)
 		return;
 	if (c->all || (c->serial && actor->port_ptr == c->serial) ||
 	    (c->agent && !actor->port_ptr && actor->host_pid == c->agent))
-		c->found[c->n++] = actor;
+		c->found[c->n++] = actor->id;
 }
 
 /* Reaps the actors of a dead guest (by its serial number: pids are reused)
