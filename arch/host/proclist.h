@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * proclist.h - the list of guest processes that a run shares, and requests
- * to their agents and to who is stopped: one implementation for both sides of arch/host, the kernel
- * half and the hosted system process. No libc.
+ * to their agents and to who is stopped: one implementation for both sides of
+ * arch/host, the kernel half and the hosted system process. No libc.
  *
  * A record is linked and unlinked under run->procs_lock in an order that
  * leaves the list whole at every instruction: forward links alone decide

@@ -393,7 +393,8 @@ TEST(actors, "B02")
 	ok(a->id != id, "an id is not used again");
 	ok(!fw_actor_by_id(r.s->mm, id), "nor found");
 	fw_actor_reap(r.s->mm, r.s->keeper, id);
-	ok(fw_actor_by_id(r.s->mm, a->id) == a, "who was dead before is nobody");
+	ok(fw_actor_by_id(r.s->mm, a->id) == a,
+	   "who was dead before is nobody");
 	fw_actor_reap(r.s->mm, r.s->keeper, a->id);
 	fw_actor_destroy(r.s->mm, r.s->keeper, b);
 	rig_end(&r);
