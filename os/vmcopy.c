@@ -62,6 +62,16 @@ void copy_serve(struct kthread *t)
 	fwp_wake(&c->state);
 }
 
+/* It has not come so far as to have an agent: who was stopped before is
+ * continued until then. The list of processes is locked. */
+static void let_it_begin(struct fw_proc *p)
+{
+	if (!thread_stopped(p->pid))
+		return;
+	__atomic_store_n(&p->stop_again, 1, __ATOMIC_SEQ_CST);
+	HC2(__NR_kill, p->pid, SIGCONT);
+}
+
 /* Asks the agent of that process; its pid, or 0 when there is none. */
 static uint32_t ask(struct kthread *t, struct fw_copy *c, uint32_t pid)
 {
@@ -80,6 +90,8 @@ static uint32_t ask(struct kthread *t, struct fw_copy *c, uint32_t pid)
 		__atomic_store_n(&c->state, FW_COPY_ASKED, __ATOMIC_SEQ_CST);
 		__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
 		fwp_wake(&sp->mail);
+	} else if (p) {
+		let_it_begin(p);
 	}
 	procs_unlock(t);
 	return agent;
@@ -93,6 +105,8 @@ static void await(struct fw_copy *c, uint32_t agent)
 	while (__atomic_load_n(&c->state, __ATOMIC_SEQ_CST) == FW_COPY_ASKED) {
 		lockw_futex(&c->state, LOCKW_FUTEX_WAIT, FW_COPY_ASKED,
 			    &timeout);
+		if (thread_stopped(agent)) /* by somebody who stops all */
+			HC2(__NR_kill, agent, SIGCONT);
 		if (thread_lives(agent))
 			continue;
 		c->result = -EFAULT;

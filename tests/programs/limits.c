@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #define TOUCHED 2000
+#define NEWBORN 100 /* children */
 
 static void show(const char *what, long value)
 {
@@ -336,6 +337,53 @@ static void of_another(void)
 	show("it has it", wait_for(pid));
 }
 
+static char state_of(pid_t pid)
+{
+	char path[32], text[512] = "", *end;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	must(f && fgets(text, sizeof(text), f));
+	fclose(f);
+	end = strrchr(text, ')');
+	return end ? end[2] : 0;
+}
+
+/* Children that are stopped before they have done anything: their memory can
+ * be read all the same, and they stay stopped. */
+static void of_newborn(void)
+{
+	char *p = map_anon(PAGE, 0), got[8];
+	struct iovec here = {got, 8}, there = {p, 8};
+	unsigned read = 0, stopped = 0, status = 0;
+
+	strcpy(p, "inherit");
+	for (unsigned i = 0; i < NEWBORN; i++) {
+		pid_t pid = fork();
+		int st;
+
+		must(pid >= 0);
+		if (!pid)
+			_exit(7);
+		must(!kill(pid, SIGSTOP));
+		must(waitpid(pid, &st, WUNTRACED) == pid);
+		if (!WIFSTOPPED(st))
+			continue; /* it was faster */
+		memset(got, 0, sizeof(got));
+		read += process_vm_readv(pid, &here, 1, &there, 1, 0) != 8 ||
+			memcmp(got, p, 8);
+		for (unsigned n = 0; n < 1000 && state_of(pid) != 'T'; n++)
+			usleep(1000);
+		stopped += state_of(pid) != 'T';
+		must(!kill(pid, SIGCONT));
+		status += wait_for(pid) != 7;
+	}
+	show("newborn: not read", read);
+	show("went on", stopped);
+	show("ended otherwise", status);
+}
+
 static void in_child(void (*how)(void))
 {
 	pid_t pid;
@@ -364,5 +412,6 @@ int main(int argc, char **argv)
 	in_child(in_place);
 	in_child(by_thread);
 	in_child(of_another);
+	in_child(of_newborn);
 	return 0;
 }

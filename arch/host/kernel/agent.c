@@ -309,6 +309,8 @@ long agent_start(struct kthread *t)
 	a->actor->port_ptr = 0; /* who execs at once reaps all that is ours */
 	t->p->agent = a;
 	__atomic_add_fetch(&t->p->run->n_agents, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_exchange_n(&t->p->proc->stop_again, 0, __ATOMIC_SEQ_CST))
+		HC2(__NR_kill, t->p->pid, SIGSTOP);
 	return 0;
 }
 

@@ -72,6 +72,11 @@ bool thread_lives(uint32_t tid)
 	return is_living(thread_state(tid));
 }
 
+bool thread_stopped(uint32_t tid)
+{
+	return thread_state(tid) == 'T';
+}
+
 /* Continues a stopped thread that holds something others need; of an actor
  * that is not gone meanwhile. */
 static void help_stopped(struct kthread *t, uint32_t actor_id, uint32_t tid)

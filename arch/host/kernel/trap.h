@@ -104,6 +104,7 @@ void agent_leave(struct kthread *t, struct fw_space *space);
  * many, or -errno. */
 long proc_text(uint32_t pid, const char *name, char *to, uint64_t size);
 bool thread_lives(uint32_t tid); /* stopped ones do, zombies do not */
+bool thread_stopped(uint32_t tid);
 
 /* hostmap.c */
 /* Drops all host mappings of the user half that no call of the host is using.
