@@ -250,7 +250,7 @@ struct fw_proc {
 				     * death: the one being destroyed */
 	uint32_t state;		/* enum fw_proc_state */
 	uint32_t exec_shared;	/* old_space is another's: a vfork child */
-	uint32_t stop_again;	/* it was continued to make its agent (atomic) */
+	uint32_t stop_again;	/* was continued to get its agent (atomic) */
 	/* Agents of spaces left by exec, still our children: to be reaped by
 	 * this process, 0 for none (agent.c). Its own business. */
 	uint32_t left_agents[FW_LEFT_AGENTS];
