@@ -346,7 +346,7 @@ long view_stat(struct kthread *t, const struct view *v, long fd,
 {
 	char host[HOST_BYTES];
 	const char *at[STAT_FIELDS], *s;
-	uint64_t field[STAT_FIELDS];
+	uint64_t field[STAT_FIELDS] = {0};
 	bool ours[STAT_FIELDS];
 	long n = host_text(fd, host, sizeof(host));
 	unsigned fields;
