@@ -354,7 +354,7 @@ long view_stat(struct kthread *t, const struct view *v, long fd,
 	if (n < 0)
 		return n;
 	fields = split_fields(host, n, at);
-	if (!fields)
+	if (fields < 4)
 		return -EIO;
 	memset(ours, 0, sizeof(ours));
 	for (unsigned i = 4; i < fields; i++) {
