@@ -123,11 +123,25 @@ static void layout(struct kproc *p)
 
 /* ---- who we are --------------------------------------------------------- */
 
+/* The record that exec has left us. One of a dead process that had our pid may
+ * still be there. */
+static struct fw_proc *left_by_exec(struct kthread *t)
+{
+	struct fw_proc *p;
+
+	procs_lock(t);
+	for (p = t->p->run->procs; p; p = p->next)
+		if (p->pid == t->p->pid && p->state == FW_PROC_EXECS)
+			break;
+	procs_unlock(t);
+	return p;
+}
+
 static void join_run(struct kthread *t)
 {
 	struct kproc *p = t->p;
 
-	p->proc = proc_find(t, p->pid);
+	p->proc = left_by_exec(t);
 	if (p->proc) {
 		usage_image_begins(t);
 		proc_reap_actors(t, p->proc->serial, t->actor->id);
