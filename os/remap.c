@@ -408,6 +408,12 @@ static long remap_anywhere(struct remap *m, struct fw_vad *v)
 	return K_IS_ERR(at) ? at : move_to(m, v, (uint64_t)at);
 }
 
+/* What is to be duplicated is itself replaced: as at Linux it is gone. */
+static bool is_onto_itself(const struct remap *m)
+{
+	return !m->old_len && m->to == m->old;
+}
+
 /* At a place that is given, or with DONTUNMAP perhaps proposed. What is there
  * goes when the range comes (fw_move_over), but where it goes first. */
 static long remap_to(struct remap *m, struct fw_vad *v)
@@ -416,7 +422,7 @@ static long remap_to(struct remap *m, struct fw_vad *v)
 
 	if (replaces(m) && m->to < FW_USER_MIN)
 		return -EPERM;
-	if (replaces(m) && m->flags & MREMAP_DONTUNMAP) {
+	if (replaces(m) && (m->flags & MREMAP_DONTUNMAP || is_onto_itself(m))) {
 		r = unmap(m->t, m->to, m->new_len);
 		if (r)
 			return r;

@@ -275,6 +275,10 @@ static void side_by_side(int fd)
 	p[PAGE] = 'c';
 	printf("written: %c\n", q[2 * PAGE]);
 	p[PAGE] = 'C';
+	/* Once more, where it is: the place is freed first. */
+	SAY(mremap(p, 0, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p) ==
+			    MAP_FAILED ? -1 : 0);
+	SAY(msync(p, PAGE, MS_ASYNC));
 	must(!munmap(p, 8 * PAGE) && !munmap(q, 5 * PAGE));
 }
 
