@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 static volatile int told, strange;
 
@@ -184,6 +185,33 @@ static void by_handler(void)
 	wait_all("afterwards");
 }
 
+/* The limit leaves room for one more process, and none for what it needs of its
+ * own (an agent), until another ends. */
+static void last_process(void)
+{
+	struct rlimit l;
+	pid_t sleeper, pid = -1;
+
+	must(geteuid() || !setuid(65534));
+	must(!getrlimit(RLIMIT_NPROC, &l));
+	sleeper = fork();
+	must(sleeper >= 0);
+	if (!sleeper) {
+		usleep(300000);
+		_exit(8);
+	}
+	for (l.rlim_cur = 1; pid < 0 && l.rlim_cur < l.rlim_max; l.rlim_cur++) {
+		must(!setrlimit(RLIMIT_NPROC, &l));
+		pid = fork();
+		must(pid >= 0 || errno == EAGAIN);
+	}
+	if (!pid)
+		_exit(9);
+	must(wait_for(sleeper) == 8);
+	printf("the last process: %d\n", wait_for(pid));
+	_exit(0);
+}
+
 int main(void)
 {
 	must(!prctl(PR_SET_CHILD_SUBREAPER, 1));
@@ -195,5 +223,8 @@ int main(void)
 	by_waitid();
 	by_signal();
 	by_handler();
+	if (!fork())
+		last_process();
+	wait_all("its father");
 	return 0;
 }

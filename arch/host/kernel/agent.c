@@ -25,6 +25,8 @@
 #define HOST_WNOHANG 1
 #define HOST_WALL 0x40000000
 
+#define AGENT_TRIES 100 /* of 10 ms */
+
 #define CLONE_VM 0x100ull
 #define CLONE_PARENT_SETTID 0x100000ull
 
@@ -275,6 +277,24 @@ static void agent_main(void *arg)
 	}
 }
 
+/* The host notes its pid before it runs: an agent that is not known to live is
+ * taken for dead. Where processes are few one may end in a moment; the guest,
+ * which is there already, could not be told. */
+static long agent_clone(struct kthread *a, struct fw_space_port *sp)
+{
+	const int64_t pause[2] = { 0, 10000000 };
+	long pid;
+
+	for (unsigned tries = 0;; tries++) {
+		pid = k_clone(CLONE_VM | CLONE_PARENT_SETTID,
+			      (uint64_t)a & ~63ull, (uint64_t)&sp->agent_pid,
+			      0, 0, agent_main, a);
+		if (pid != -EAGAIN || tries == AGENT_TRIES)
+			return pid;
+		HC2(__NR_nanosleep, pause, 0);
+	}
+}
+
 long agent_start(struct kthread *t)
 {
 	struct fw_space_port *sp = fw_space_port(t->p->space);
@@ -295,10 +315,7 @@ long agent_start(struct kthread *t)
 	sp->owner_pid = t->p->pid;
 	sp->owner_serial = t->p->proc->serial;
 	HC4(__NR_rt_sigprocmask, 2, &all, &old, 8);
-	/* The host notes its pid before it runs: an agent that is not known to
-	 * live is taken for dead. */
-	pid = k_clone(CLONE_VM | CLONE_PARENT_SETTID, (uint64_t)a & ~63ull,
-		      (uint64_t)&sp->agent_pid, 0, 0, agent_main, a);
+	pid = agent_clone(a, sp);
 	HC4(__NR_rt_sigprocmask, 2, &old, 0, 8);
 	if (K_IS_ERR(pid)) {
 		fw_actor_destroy(t->p->mm, t->actor, a->actor);
