@@ -343,8 +343,9 @@ static void let_go(pid_t pid)
 	}
 }
 
-/* The agent of a process: its child of the same memory. */
-static pid_t agent_of(pid_t pid)
+/* The agent of a process: its child of the same memory. 0 while there is none,
+ * or none that sleeps: a process that has just been made does not have it. */
+static pid_t look_for_agent(pid_t pid)
 {
 	DIR *d = opendir("/proc");
 	pid_t found = 0;
@@ -362,11 +363,23 @@ static pid_t agent_of(pid_t pid)
 		if (!f)
 			continue;
 		if (fgets(text, sizeof(text), f) && (at = strrchr(text, ')')))
-			if (atoi(at + 4) == pid)
+			if (at[2] == 'S' && atoi(at + 4) == pid)
 				found = atoi(e->d_name);
 		fclose(f);
 	}
 	closedir(d);
+	return found;
+}
+
+static pid_t agent_of(pid_t pid)
+{
+	pid_t found = 0;
+
+	for (unsigned i = 0; i < PATIENCE_MS && !found; i++) {
+		found = look_for_agent(pid);
+		if (!found)
+			usleep(1000);
+	}
 	return found;
 }
 
