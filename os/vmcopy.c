@@ -103,8 +103,9 @@ static void await(struct fw_copy *c, uint32_t agent)
 	const struct lockw_timespec timeout = {0, WAIT_NS};
 
 	while (__atomic_load_n(&c->state, __ATOMIC_SEQ_CST) == FW_COPY_ASKED) {
-		lockw_futex(&c->state, LOCKW_FUTEX_WAIT, FW_COPY_ASKED,
-			    &timeout);
+		if (lockw_futex(&c->state, LOCKW_FUTEX_WAIT, FW_COPY_ASKED,
+				&timeout) != -ETIMEDOUT)
+			continue;
 		if (thread_stopped(agent)) /* by somebody who stops all */
 			HC2(__NR_kill, agent, SIGCONT);
 		if (thread_lives(agent))

@@ -168,15 +168,15 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 	uint64_t serial = fw_space_port(space)->owner_serial;
 
 	fwp_unlock(&fw_space_port(space)->life);
-	/* Who has left says so under this lock, and writes to the space. */
-	procs_lock(t);
-	procs_unlock(t);
 	if (dead && proc_leave_space(t, proc, space, serial, true)) {
 		usage_process_ends(t);
 		proc_reap_actors(t, serial, 0);
 		fw_space_destroy_ref(mm, t->actor, &proc->old_space);
 		proc_remove(t, proc);
 	} else {
+		/* Who left said so under this lock, and wrote to the space. */
+		procs_lock(t);
+		procs_unlock(t);
 		fw_space_destroy(mm, t->actor, space);
 	}
 	/* Who counts agents must find nothing of it attached (os/shm.c). */
@@ -338,7 +338,6 @@ void agent_leave(struct kthread *t, struct fw_space *space)
 
 	/* From the first of these stores on the agent may end the space. */
 	procs_lock(t);
-
 	for (unsigned i = 0; i < FW_LEFT_AGENTS; i++) {
 		if (left[i])
 			continue;

@@ -68,6 +68,7 @@ void kthread_free(struct kthread *t); /* not the caller's own */
 void kthread_adopt(struct kthread *t);
 /* Gives it an actor; -ENOMEM. */
 long kthread_actor(struct kthread *t, struct kthread *by);
+/* Ends one's own: nothing that wants an actor may follow. */
 void kthread_actor_end(struct kthread *t);
 /* Copies a trap frame with its xstate to the top of another kernel stack. */
 struct ucontext *kthread_copy_frame(struct kthread *to,
