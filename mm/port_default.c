@@ -75,9 +75,9 @@ WEAK bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 	return false;
 }
 
-WEAK void fwp_kick(struct fw_mm *mm)
+WEAK void fwp_kick(struct fw_mm *mm, enum fw_kthread who)
 {
-	(void)mm;
+	(void)mm, (void)who;
 }
 
 WEAK bool fwp_post_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)

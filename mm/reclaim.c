@@ -255,7 +255,7 @@ static void kick_ready(struct fw_mm *mm)
 		return;
 	mm->taken = 0;
 	if (touch_due(mm) > 0 || zero_due(mm) > 0)
-		fwp_kick(mm);
+		fwp_kick(mm, FW_KTHREAD_ZERO);
 }
 
 static void trim_ahead(struct fw_mm *mm, struct fw_actor *actor,
@@ -293,8 +293,10 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 	if ((modified > share || (avail < low && modified > 0)) &&
 	    fw_write_modified(mm, actor, BATCH) == 0)
 		fw_write_mapped(mm, actor, BATCH);
-	else if (modified > share / 2 || zero_due(mm) >= BATCH)
-		fwp_kick(mm);
+	else if (modified > share / 2)
+		fwp_kick(mm, FW_KTHREAD_WRITER);
+	if (zero_due(mm) >= BATCH)
+		fwp_kick(mm, FW_KTHREAD_ZERO);
 }
 
 /* Many rounds, and a few pages at most from each: it is time that helps. */

@@ -32,6 +32,8 @@ static inline bool frame_is_user(const struct frame *f)
 /* ---- main.c ----------------------------------------------------------- */
 
 extern struct fw_mm *kernel_mm;
+/* what the writer and the zero page thread sleep on (task_sleep) */
+extern char kicked[FW_KTHREADS];
 extern struct fw_space *kernel_system;
 extern bool kernel_always_panic;
 extern char kernel_start[], kernel_text_end[], kernel_end[];

@@ -28,6 +28,7 @@ struct multiboot {
 };
 
 struct fw_mm *kernel_mm;
+char kicked[FW_KTHREADS];
 struct fw_space *kernel_system;
 bool kernel_always_panic;
 static uint32_t ram;
@@ -119,7 +120,7 @@ static void write_pages(void)
 		while (fw_writer_tick(kernel_mm, current->actor) ||
 		       fw_mapped_tick(kernel_mm, current->actor))
 			task_yield();
-		task_sleep(kernel_mm, TICKS);
+		task_sleep(&kicked[FW_KTHREAD_WRITER], TICKS);
 	}
 }
 
@@ -128,7 +129,7 @@ static void zero_frames(void)
 	for (;;) {
 		while (fw_zero_tick(kernel_mm, current->actor))
 			task_yield();
-		task_sleep(kernel_mm, TICKS);
+		task_sleep(&kicked[FW_KTHREAD_ZERO], TICKS);
 	}
 }
 

@@ -135,9 +135,10 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 	return fw_trim(mm, current->actor, victim, n) > 0;
 }
 
-void fwp_kick(struct fw_mm *mm)
+void fwp_kick(struct fw_mm *mm, enum fw_kthread who)
 {
-	task_wake(mm);
+	(void)mm;
+	task_wake(&kicked[who]);
 }
 
 _Noreturn void fwp_panic(const char *message, const char *file, int line)

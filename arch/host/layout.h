@@ -145,7 +145,7 @@ struct fw_run {
 	uint32_t front_pid;
 	uint32_t system_pid;
 	uint32_t main_pid;	/* the first guest */
-	uint32_t kick_word;	/* futex: the system process sleeps here */
+	uint32_t kicked[FW_KTHREADS]; /* futexes: enum kick_state */
 	uint32_t filtered;	/* first guest has installed the filter */
 	uint32_t hwcap2;	/* the host's AT_HWCAP2 (bit 1: FSGSBASE) */
 	uint32_t n_procs;	/* guests alive (atomic) */

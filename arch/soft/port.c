@@ -237,9 +237,9 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 	return runs;
 }
 
-void fwp_kick(struct fw_mm *mm)
+void fwp_kick(struct fw_mm *mm, enum fw_kthread who)
 {
-	(void)mm;
+	(void)mm, (void)who;
 	want(soft_locks_held() == 0, "a kick under a lock", __LINE__);
 	__atomic_add_fetch(&soft_machine()->kicks, 1, __ATOMIC_RELAXED);
 }

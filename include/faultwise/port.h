@@ -174,9 +174,20 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n);
  * has been asked. The default calls fwp_ask_trim(). */
 bool fwp_post_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n);
 
-/* Background work is wanted (modified pages to write, frames to zero). Does
- * not block; called without locks, at most once per fault. */
-void fwp_kick(struct fw_mm *mm);
+/* Kernel threads that the core has woken: which of balance.h's steps. */
+enum fw_kthread {
+	FW_KTHREAD_WRITER, /* fw_writer_tick(): modified pages to write */
+	FW_KTHREAD_ZERO,   /* fw_zero_tick(): frames to zero or to touch */
+	FW_KTHREADS
+};
+
+/*
+ * There is work for that kernel thread. Does not block; called without locks,
+ * while pages go in and out once or twice for each fault: should cost little
+ * when the thread is awake. A kick may be lost, at the price of time: the
+ * threads look once a second on their own.
+ */
+void fwp_kick(struct fw_mm *mm, enum fw_kthread who);
 
 /* So many percent of the pages read within the last second had left too soon:
  * what runs does not fit. From fw_balance_second(); without locks. */

@@ -4,6 +4,7 @@
  * faulting thread's own account, requests to other spaces, panic.
  */
 #include "arch/host/kernel/trap.h"
+#include "arch/host/kick.h"
 #include "arch/host/proclist.h"
 
 struct iov {
@@ -112,10 +113,10 @@ bool fwp_post_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 			  &done);
 }
 
-void fwp_kick(struct fw_mm *mm)
+void fwp_kick(struct fw_mm *mm, enum fw_kthread who)
 {
 	struct fw_run *run = fw_mm_port_area(mm);
 
-	__atomic_add_fetch(&run->kick_word, 1, __ATOMIC_SEQ_CST);
-	fwp_wake(&run->kick_word);
+	if (kick(&run->kicked[who]))
+		fwp_wake(&run->kicked[who]);
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch/host/kick.h"
 #include "arch/host/proclist.h"
 #include "arch/host/system/system.h"
 
@@ -271,9 +272,9 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 	       agent_ask_trim(port.run, self_actor, victim, n, &posted);
 }
 
-void fwp_kick(struct fw_mm *mm)
+void fwp_kick(struct fw_mm *mm, enum fw_kthread who)
 {
 	(void)mm;
-	__atomic_fetch_add(&port.run->kick_word, 1, __ATOMIC_SEQ_CST);
-	fwp_wake(&port.run->kick_word);
+	if (kick(&port.run->kicked[who]))
+		fwp_wake(&port.run->kicked[who]);
 }

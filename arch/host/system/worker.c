@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * worker.c - the system process's threads, one for each kernel thread of the
- * core (mm/balance.c): the writer and the zero page thread sleep on the run's
- * kick word and look once a second on their own, the others only that.
+ * core (mm/balance.c): the writer and the zero page thread sleep until they
+ * are kicked (kick.h) and look once a second on their own, the others only
+ * that.
  * They keep the default priority: a thread that is preempted while it holds
  * the mm lock holds up every fault of the run, and on two busy CPUs an idle
  * or nice thread is not scheduled again for tens of milliseconds.
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <x86intrin.h>
 
+#include "arch/host/kick.h"
 #include "arch/host/system/system.h"
 
 #define SLEEP_MS 1000
@@ -21,11 +23,11 @@
 struct worker {
 	const char *name;
 	struct fw_mm *mm;
-	struct fw_run *run;
 	struct fw_actor *actor;
 	/* one step of the core's; false when there is nothing to do */
 	bool (*tick)(struct fw_mm *mm, struct fw_actor *actor);
-	bool timed; /* once a second, whoever kicks */
+	uint32_t *kicked; /* whom nobody kicks has `never` */
+	uint32_t never;
 };
 
 /* The first step of each second looks at the second that went by. */
@@ -51,15 +53,13 @@ static void *worker_main(void *arg)
 	prctl(PR_SET_NAME, w->name);
 	port_enter(w->actor);
 	/* a program that ends at once needs no frames made ready */
-	port_futex_wait(&w->run->kick_word, 0, START_MS);
+	port_futex_wait(w->kicked, KICK_ASLEEP, START_MS);
 	for (;;) {
-		uint32_t never = 0, *word = w->timed ? &never :
-						       &w->run->kick_word;
-		uint32_t seen = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-
+		kick_awake(w->kicked);
 		while (w->tick(w->mm, w->actor))
 			;
-		port_futex_wait(word, seen, SLEEP_MS);
+		if (kick_asleep(w->kicked))
+			port_futex_wait(w->kicked, KICK_ASLEEP, SLEEP_MS);
 	}
 	return NULL;
 }
@@ -81,16 +81,18 @@ static int worker_start(struct worker *w)
 int workers_start(struct fw_mm *mm, struct fw_run *run, struct fw_actor *actor)
 {
 	static struct worker workers[] = {
-		{.name = "fw-writer", .tick = fw_writer_tick},
-		{.name = "fw-ready", .tick = fw_zero_tick},
-		{.name = "fw-mapped", .tick = fw_mapped_tick, .timed = true},
-		{.name = "fw-balance", .tick = balance_tick, .timed = true},
+		[FW_KTHREAD_WRITER] = {.name = "fw-writer",
+				       .tick = fw_writer_tick},
+		[FW_KTHREAD_ZERO] = {.name = "fw-ready", .tick = fw_zero_tick},
+		{.name = "fw-mapped", .tick = fw_mapped_tick},
+		{.name = "fw-balance", .tick = balance_tick},
 	};
 	int error;
 
 	for (size_t i = 0; i < sizeof(workers) / sizeof(*workers); i++) {
 		workers[i].mm = mm;
-		workers[i].run = run;
+		workers[i].kicked = i < FW_KTHREADS ? &run->kicked[i] :
+						      &workers[i].never;
 		if (fw_actor_create(mm, actor, &workers[i].actor) != FW_OK)
 			return ENOMEM;
 		error = worker_start(&workers[i]);
