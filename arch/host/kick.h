@@ -5,14 +5,13 @@
  * that who kicks one that is awake makes no host call. Three states, as in a
  * futex mutex: a kick that comes while the thread works makes it look again.
  *
- * Who dies between kick() and waking loses the wake-up, and the kicks after
+ * Who dies within kick() may take the wake-up with him, and the kicks after
  * his do not wake either: until the thread's second is up.
  */
 #ifndef ARCH_HOST_KICK_H
 #define ARCH_HOST_KICK_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include <faultwise/port.h>
 
 enum kick_state {
 	KICK_ASLEEP, /* or about to be: the futex waits for this value */
@@ -20,14 +19,14 @@ enum kick_state {
 	KICK_AGAIN
 };
 
-/* True when the thread is to be woken. */
-static inline bool kick(uint32_t *word)
+static inline void kick(uint32_t *word)
 {
 	/* Looked at first: the line stays with who works. */
 	if (__atomic_load_n(word, __ATOMIC_SEQ_CST) == KICK_AGAIN)
-		return false;
-	return __atomic_exchange_n(word, KICK_AGAIN, __ATOMIC_SEQ_CST) ==
-	       KICK_ASLEEP;
+		return;
+	if (__atomic_exchange_n(word, KICK_AGAIN, __ATOMIC_SEQ_CST) ==
+	    KICK_ASLEEP)
+		fwp_wake(word);
 }
 
 /* The thread, before it looks for work: what is kicked from here on counts. */

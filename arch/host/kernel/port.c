@@ -117,6 +117,5 @@ void fwp_kick(struct fw_mm *mm, enum fw_kthread who)
 {
 	struct fw_run *run = fw_mm_port_area(mm);
 
-	if (kick(&run->kicked[who]))
-		fwp_wake(&run->kicked[who]);
+	kick(&run->kicked[who]);
 }

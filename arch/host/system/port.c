@@ -275,6 +275,5 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 void fwp_kick(struct fw_mm *mm, enum fw_kthread who)
 {
 	(void)mm;
-	if (kick(&port.run->kicked[who]))
-		fwp_wake(&port.run->kicked[who]);
+	kick(&port.run->kicked[who]);
 }
