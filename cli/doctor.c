@@ -26,8 +26,8 @@ static const struct option options[] = {
 	 "Default: 32M"},
 	{OPT_STORE, 'b', "backing", "file:PATH[,SIZE][,tmpfs]",
 	 "look at this place for a page file, as `run -b` would\n"
-	 "use it; may be given up to 16 times. A file or device that\n"
-	 "exists is not written to. Default: file:/var/tmp"},
+	 "use it; may be given as often as there. A file or device\n"
+	 "that exists is not written to. Default: file:/var/tmp"},
 	{OPT_JSON, 0, "json", NULL, "one object of schema faultwise.doctor/1"},
 	{OPT_HELP, 'h', "help", NULL, "this text"},
 };

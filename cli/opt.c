@@ -29,17 +29,19 @@ static const struct option options[] = {
 	{OPT_STORE, 'b', "backing", "file:PATH[,SIZE][,tmpfs]",
 	 "page file: where pages go that do not fit. PATH is a file,\n"
 	 "a folder (for a nameless file in it) or a block device;\n"
-	 "may be given up to 16 times. Default: file:/var/tmp.\n"
+	 "may be given up to 15 times (16 with lz4:0).\n"
+	 "Default: file:/var/tmp.\n"
 	 "lz4:SIZE: so much of the RAM, at most, holds such pages\n"
 	 "compressed, and the page file what does not fit there or\n"
 	 "does not compress; less where that is worth more. lz4:0:\n"
-	 "none. Default: three quarters of -m (strict: a quarter)"},
+	 "none. Default: three quarters of -m (strict: a quarter;\n"
+	 "none from 64G on)"},
 	{OPT_COMMIT, 0, "commit", "POLICY",
 	 "strict: memory is promised only where there is a place for\n"
 	 "it, page files are given their full size at once, and what\n"
 	 "goes beyond is refused when asked for. heuristic: as Linux\n"
 	 "does; when all is full, who has most is ended. Default"},
-	{OPT_QUIET, 'q', "quiet", NULL, "no summary at the end"},
+	{OPT_QUIET, 'q', "quiet", NULL, "no summary at the end, and no notes"},
 	{OPT_STAT, 0, "stat", "FILE", "write the summary to FILE as JSON"},
 	{OPT_CHECK, 0, "check", NULL,
 	 "verify all of the memory manager's records every second\n"

@@ -259,6 +259,9 @@ static int add_store(struct front *f, const struct store_option *option)
 		     option->path);
 	added = fw_page_file_add(f->mm, f->actor, bytes >> FW_PAGE_SHIFT,
 				 &number);
+	if (added == FW_E_LIMIT)
+		return cannot(&o, "pages kept compressed have the last place",
+			      "Give one page file less, or -b lz4:0 as well.");
 	if (added != FW_OK)
 		return fail(EXIT_US,
 			    "cannot use page file %s of %s: %s. Give a smaller "

@@ -8,9 +8,9 @@
  *            the compressed store becomes smaller
  *   mapped   modified pages of files to their files
  *   zero     free frames to zeroed ones; frames touched ahead of their use
- *   balance  once a second, and when frames are short: trims spaces that
- *            have more than their share, ages modified pages of files, and
- *            watches for thrashing
+ *   balance  once a second: while frames are short, trims spaces that have
+ *            more than their share; ages modified pages of files, and watches
+ *            for thrashing
  *
  * None of them is needed for progress: a thread that faults does each of
  * these things itself when it must (reclaim.c).

@@ -258,6 +258,15 @@ static void kick_ready(struct fw_mm *mm)
 		fwp_kick(mm, FW_KTHREAD_ZERO);
 }
 
+/* Each has a list of its own, and need not be woken for the other's. */
+static void kick_writers(struct fw_mm *mm, uint64_t enough)
+{
+	if (mm->modified.count > enough)
+		fwp_kick(mm, FW_KTHREAD_WRITER);
+	if (mm->mapped.count > enough)
+		fwp_kick(mm, FW_KTHREAD_MAPPED);
+}
+
 static void trim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 		       struct fw_space *space, struct fw_fault *f, unsigned due)
 {
@@ -293,8 +302,8 @@ void reclaim_ahead(struct fw_mm *mm, struct fw_actor *actor,
 	if ((modified > share || (avail < low && modified > 0)) &&
 	    fw_write_modified(mm, actor, BATCH) == 0)
 		fw_write_mapped(mm, actor, BATCH);
-	else if (modified > share / 2)
-		fwp_kick(mm, FW_KTHREAD_WRITER);
+	else
+		kick_writers(mm, share / 2);
 	if (zero_due(mm) >= BATCH)
 		fwp_kick(mm, FW_KTHREAD_ZERO);
 }

@@ -135,10 +135,11 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 	return fw_trim(mm, current->actor, victim, n) > 0;
 }
 
+/* One task writes all modified pages. */
 void fwp_kick(struct fw_mm *mm, enum fw_kthread who)
 {
 	(void)mm;
-	task_wake(&kicked[who]);
+	task_wake(&kicked[who == FW_KTHREAD_MAPPED ? FW_KTHREAD_WRITER : who]);
 }
 
 _Noreturn void fwp_panic(const char *message, const char *file, int line)

@@ -5,8 +5,8 @@
  * that who kicks one that is awake makes no host call. Three states, as in a
  * futex mutex: a kick that comes while the thread works makes it look again.
  *
- * Who dies within kick() may take the wake-up with him, and the kicks after
- * his do not wake either: until the thread's second is up.
+ * Who dies or is stopped within kick() may keep the wake-up to himself, and
+ * the kicks after his do not wake either: until the thread's second is up.
  */
 #ifndef ARCH_HOST_KICK_H
 #define ARCH_HOST_KICK_H

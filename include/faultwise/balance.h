@@ -39,7 +39,8 @@ void fw_pressure(struct fw_mm *mm, struct fw_pressure *ret);
 /*
  * The kernel threads: each call does one bounded step, without locks, and
  * returns whether there is more to do now. A port has a thread for each,
- * woken by fwp_kick() and once a second; before the latter it calls
+ * woken once a second, and by fwp_kick() those that enum fw_kthread names.
+ * Before its step of the second the one that balances calls
  * fw_balance_second(), with how long the second was in the ticks of
  * fw_actor.fault_ticks, or 0 if those are not kept: without them there are no
  * turns against thrashing (mm/turn.c). It takes the mm lock. mm/balance.c says

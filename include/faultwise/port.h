@@ -177,13 +177,14 @@ bool fwp_post_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n);
 /* Kernel threads that the core has woken: which of balance.h's steps. */
 enum fw_kthread {
 	FW_KTHREAD_WRITER, /* fw_writer_tick(): modified pages to write */
+	FW_KTHREAD_MAPPED, /* fw_mapped_tick(): the same of files */
 	FW_KTHREAD_ZERO,   /* fw_zero_tick(): frames to zero or to touch */
 	FW_KTHREADS
 };
 
 /*
  * There is work for that kernel thread. Does not block; called without locks,
- * while pages go in and out once or twice for each fault: should cost little
+ * while pages go in and out a few times for each fault: should cost little
  * when the thread is awake. A kick may be lost, at the price of time: the
  * threads look once a second on their own.
  */

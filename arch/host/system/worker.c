@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * worker.c - the system process's threads, one for each kernel thread of the
- * core (mm/balance.c): the writer and the zero page thread sleep until they
- * are kicked (kick.h) and look once a second on their own, the others only
- * that.
+ * core (mm/balance.c): those that write and the zero page thread sleep until
+ * they are kicked (kick.h) and look once a second on their own, the one that
+ * balances only that.
  * They keep the default priority: a thread that is preempted while it holds
  * the mm lock holds up every fault of the run, and on two busy CPUs an idle
  * or nice thread is not scheduled again for tens of milliseconds.
@@ -83,9 +83,10 @@ int workers_start(struct fw_mm *mm, struct fw_run *run, struct fw_actor *actor)
 	static struct worker workers[] = {
 		[FW_KTHREAD_WRITER] = {.name = "fw-writer",
 				       .tick = fw_writer_tick},
+		[FW_KTHREAD_MAPPED] = {.name = "fw-mapped",
+				       .tick = fw_mapped_tick},
 		[FW_KTHREAD_ZERO] = {.name = "fw-ready", .tick = fw_zero_tick},
-		{.name = "fw-mapped", .tick = fw_mapped_tick},
-		{.name = "fw-balance", .tick = balance_tick},
+		[FW_KTHREADS] = {.name = "fw-balance", .tick = balance_tick},
 	};
 	int error;
 
