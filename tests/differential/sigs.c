@@ -13,8 +13,8 @@ static const int usual[] = {SIGUSR1, SIGUSR2, SIGHUP, SIGCHLD, SIGURG,
 
 /* What came, in order. */
 static struct {
-	int sig, code, value;
 	uint64_t mask, old;
+	int sig, code, value;
 	bool alternate;
 } came[64];
 static volatile unsigned n_came;

@@ -49,8 +49,8 @@ static void parse(struct trace *t, struct list *l, const uint8_t *data,
 /* Faults of FIFO or second chance. */
 static uint64_t model(const struct list *l, unsigned frames, bool chance)
 {
-	fw_vpn page[MOST_FRAMES + 1];
-	bool used[MOST_FRAMES + 1], was;
+	fw_vpn page[MOST_FRAMES + 1] = {0};
+	bool used[MOST_FRAMES + 1] = {0}, was;
 	unsigned n = 0, k;
 	uint64_t misses = 0;
 

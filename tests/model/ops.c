@@ -97,13 +97,13 @@ static void new_section(bool file)
 	if (file) {
 		/* What is written behind the end of a file is nowhere. */
 		uint64_t size = (uint64_t)s->pages * PAGE;
-
-		for (uint64_t i = 0; i < size; i++)
-			s->data[i / PAGE][i % PAGE] = (uint8_t)rnd(256);
 		/* The file's own copy must not follow the model's. */
 		uint8_t *copy = malloc(size);
+
 		must(copy, "memory");
-		memcpy(copy, s->data, size);
+		for (uint64_t i = 0; i < size; i++)
+			copy[i] = s->data[i / PAGE][i % PAGE] =
+				(uint8_t)rnd(256);
 		s->core = soft_file(soft, copy, size, &s->cookie);
 	} else {
 		must(fw_section_create(soft->mm, soft->keeper, NULL, s->pages,

@@ -131,6 +131,7 @@ static void command_line(char **argv)
 {
 	size_t n = 0, len = slurp("/proc/self/cmdline");
 
+	must(argv[0]);
 	for (int i = 0; argv[i]; i++) {
 		must(!strcmp(text + n, argv[i]));
 		n += strlen(argv[i]) + 1;
