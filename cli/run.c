@@ -60,7 +60,7 @@ static int not_started(const struct front *f)
 			    f->program, why);
 	return fail(EXIT_US,
 		    "cannot start %s: %s failed (%s). This machine or its "
-		    "limits do not permit it.",
+		    "limits do not permit it: faultwise doctor says which.",
 		    f->program, why, strerror(run->failed_errno));
 }
 
