@@ -215,6 +215,7 @@ static void blocked(void)
 	pid = fork();
 	must(pid >= 0);
 	if (!pid) {
+		must(!close(fds[0]));
 		for (size_t at = 0; at < 40 * MIB; at += PAGE)
 			room[at] = 1;
 		for (unsigned i = 0; i < 20; i++) {
@@ -223,6 +224,7 @@ static void blocked(void)
 		}
 		_exit(0);
 	}
+	must(!close(fds[1]));
 	for (unsigned i = 0; i < 20; i++) {
 		read_all(fds[0], buffer, 5);
 		must(!memcmp(buffer, "block", 5));
