@@ -28,6 +28,8 @@
 #define DEFAULT_DIR "/var/tmp"
 #define MIN_STORE ((uint64_t)1 << 20)
 #define STORE_MAGIC "faultwise page file\n"
+#define IN_USE_TRIES 50
+#define IN_USE_PAUSE 20000 /* microseconds */
 
 /* One page file being opened. */
 struct opening {
@@ -77,8 +79,19 @@ static int open_new(struct opening *o)
 	return 0;
 }
 
+/* The last processes of a run may outlive it by a moment, and have its page
+ * file meanwhile: whether to try once more. */
+static bool in_use(int error, unsigned tries)
+{
+	if ((error != EWOULDBLOCK && error != EBUSY) || tries >= IN_USE_TRIES)
+		return false;
+	usleep(IN_USE_PAUSE);
+	return true;
+}
+
 static int open_existing(struct opening *o, const struct stat *st)
 {
+	unsigned tries = 0;
 	int flags = O_RDWR | O_CLOEXEC | O_NOCTTY;
 
 	o->named = true;
@@ -86,12 +99,15 @@ static int open_existing(struct opening *o, const struct stat *st)
 	if (!o->device && !S_ISREG(st->st_mode))
 		return cannot(o, "it is neither a file, a folder nor a disk",
 			      elsewhere);
-	o->fd = open(o->option->path, flags | (o->device ? O_EXCL : 0));
+	do
+		o->fd = open(o->option->path, flags | (o->device ? O_EXCL : 0));
+	while (o->fd < 0 && in_use(errno, tries++));
 	if (o->fd < 0)
 		return cannot(o, strerror(errno), elsewhere);
-	if (flock(o->fd, LOCK_EX | LOCK_NB))
-		return cannot(o, "another run is using it",
-			      "Give each run a page file of its own.");
+	while (flock(o->fd, LOCK_EX | LOCK_NB))
+		if (!in_use(errno, tries++))
+			return cannot(o, "another run is using it",
+				      "Give each run a page file of its own.");
 	o->exists = (uint64_t)st->st_size;
 	if (o->device && ioctl(o->fd, BLKGETSIZE64, &o->exists))
 		return cannot(o, strerror(errno), elsewhere);
