@@ -239,9 +239,10 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 
 void fwp_kick(struct fw_mm *mm, enum fw_kthread who)
 {
-	(void)mm, (void)who;
+	(void)mm;
 	want(soft_locks_held() == 0, "a kick under a lock", __LINE__);
 	__atomic_add_fetch(&soft_machine()->kicks, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&soft_machine()->kicked[who], 1, __ATOMIC_RELAXED);
 }
 
 /* ---- actors ----------------------------------------------------------- */

@@ -100,6 +100,7 @@ struct soft {
 
 	uint64_t ios[SOFT_IOS], io_pages[SOFT_IOS];
 	uint64_t flushes, kicks, asked_trims, views_gone, waits;
+	uint64_t kicked[FW_KTHREADS]; /* the kicks, by whom they were for */
 };
 
 /* Ends the process with a message when there is no memory for it. The new

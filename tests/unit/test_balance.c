@@ -318,6 +318,48 @@ TEST(files_are_written_after_a_while, "B05 B34")
 	rig_end(&r);
 }
 
+/* Memory that is nearly full: 100 pages on standby, 100 modified, those of a
+ * file or not. Fewer than who faults would write itself. */
+static void fill_up(bool files)
+{
+	static uint8_t data[200 * 4096];
+	struct fw_section *file;
+	uint64_t cookie;
+
+	r = rig_start(2048, 1, 8192);
+	file = soft_file(r.s, data, sizeof(data), &cookie);
+	soft_map_view(r.cpu, BASE, 200, RW, FW_VAD_SECTION, file, 0, cookie);
+	for (unsigned i = 0; i < 100; i++)
+		touch(r.cpu, BASE + i * PAGE, FW_ACC_READ);
+	if (files)
+		put_pages(r.cpu, BASE + 100 * PAGE, 100, 1);
+	must(soft_map(r.cpu, 2 * BASE, 100, RW) == FW_OK, "map");
+	if (!files)
+		put_pages(r.cpu, 2 * BASE, 100, 1);
+	trim_all(&r, r.cpu);
+	must(soft_map(r.cpu, 4 * BASE, 2048, RW) == FW_OK, "map");
+	memset(r.s->kicked, 0, sizeof(r.s->kicked));
+	for (unsigned i = 0; totals(&r).zeroed + totals(&r).free > 16; i++)
+		touch(r.cpu, 4 * BASE + i * PAGE, FW_ACC_WRITE);
+}
+
+TEST(who_has_pages_to_write_is_kicked, "")
+{
+	fill_up(false);
+	is_u64(totals(&r).modified, 100, "modified");
+	ok(r.s->kicked[FW_KTHREAD_WRITER] > 0, "the writer");
+	is_u64(r.s->kicked[FW_KTHREAD_MAPPED], 0, "not that of files");
+	rig_end(&r);
+	fill_up(true);
+	is_u64(totals(&r).mapped, 100, "modified");
+	ok(r.s->kicked[FW_KTHREAD_MAPPED] > 0, "that of files");
+	is_u64(r.s->kicked[FW_KTHREAD_WRITER], 0, "not the writer");
+	while (fw_mapped_tick(r.s->mm, r.s->keeper))
+		;
+	is_u64(totals(&r).mapped, 0, "which writes them");
+	rig_end(&r);
+}
+
 TEST(the_balance_set_manager_trims, "B48")
 {
 	struct soft_cpu *other;
