@@ -5,6 +5,7 @@
  * Ranges are kept as whole pages, so that buffers which share pages (the
  * pieces of an iovec, mostly) cost one announcement.
  */
+#include "arch/host/kernel/trap.h"
 #include "os/buffers.h"
 
 #define EFAULT_TRIES 4
@@ -243,7 +244,7 @@ long buf_call_masked(struct buffers *b, long nr, long args[6], long *mask_arg,
 	if (user_read(t, &mask, (uint64_t)*mask_arg, sizeof(mask)))
 		return -EFAULT;
 	mask &= ~(K_SIG_BIT(SIGKILL) | K_SIG_BIT(SIGSTOP));
-	*host_mask = mask & ~K_MASK_NEVER;
+	*host_mask = stop_host_mask(t, mask);
 	*mask_arg = (long)host_mask;
 	t->guest_mask = mask;
 	if (t->held & ~mask)

@@ -6,9 +6,10 @@
  * wakes and whether a call is restarted: for that its action for a signal
  * mirrors the guest's (default, ignored, or our handler with the guest's
  * SA_RESTART), and its mask is the guest's mask, edited in the context to
- * which we return. The synchronous signals (K_MASK_NEVER) are different: the
- * host's action is always our trap, and they are never blocked at the host;
- * when one is sent to a guest that blocks it, it is held here.
+ * which we return; but for SIGCONT, which the host blocks where the guest
+ * would ignore it (stop.c). The synchronous signals (K_MASK_NEVER) are
+ * different: the host's action is always our trap, and they are never blocked
+ * at the host; when one is sent to a guest that blocks it, it is held here.
  *
  * Masks. guest_mask is what the guest believes. While sigsuspend, ppoll and
  * their kin wait it is their temporary mask, and saved_mask (saved_valid) the
@@ -20,6 +21,7 @@
  */
 #include <linux/signal.h>
 
+#include "arch/host/kernel/trap.h"
 #include "os/buffers.h"
 #include "os/procview.h"
 #include "os/signal.h"
@@ -87,7 +89,6 @@ long sys_rt_sigaction(struct kthread *t, struct ucontext *uc, const long a[6])
 	struct k_action new, old;
 	long ret;
 
-	(void)uc;
 	if (a[3] != MASK_BYTES)
 		return -EINVAL;
 	if (a[1] && user_read(t, &new, (uint64_t)a[1], sizeof(new)))
@@ -103,7 +104,11 @@ long sys_rt_sigaction(struct kthread *t, struct ucontext *uc, const long a[6])
 		      SIGNAL_DFL &&SIG_BIT_IN(DEFAULT_IGNORED, sig))))
 			t->held &= ~K_SIG_BIT(sig);
 	}
+	if (a[1] && sig == SIGCONT && !SIG_BIT_IN(t->guest_mask, sig))
+		stop_take_conts(t);
 	ret = action_set(t, sig, a[1] ? &new : NULL, &old);
+	if (a[1] && sig == SIGCONT) /* other threads, with their next mask */
+		signal_set_mask(t, uc, t->guest_mask);
 	if (!ret && a[2] && user_write(t, (uint64_t)a[2], &old, sizeof(old)))
 		return -EFAULT;
 	return ret;
@@ -132,8 +137,14 @@ void os_signals_init(struct kthread *t, uint64_t mask, uint64_t ignored)
 
 void signal_set_mask(struct kthread *t, struct ucontext *uc, uint64_t mask)
 {
+	uint64_t new = mask & ~t->guest_mask;
+
+	/* What the host keeps of it was ignored (stop.c). */
+	if (SIG_BIT_IN(new, SIGCONT) &&
+	    t->p->actions[SIGCONT].handler <= SIGNAL_IGN)
+		stop_take_conts(t);
 	t->guest_mask = mask & ~SIGNAL_UNBLOCKABLE;
-	*(uint64_t *)(void *)&uc->uc_sigmask = mask & ~K_MASK_NEVER;
+	*(uint64_t *)(void *)&uc->uc_sigmask = stop_host_mask(t, mask);
 }
 
 long sys_rt_sigprocmask(struct kthread *t, struct ucontext *uc, const long a[6])
@@ -250,6 +261,19 @@ static long wait_signal(struct kthread *t, const long a[6], siginfo_t *info)
 	return buf_call(&b, __NR_rt_sigtimedwait, args, BUF_ONCE);
 }
 
+/* False for what the guest is not to know of, or would ignore. */
+static bool is_for_guest(struct kthread *t, siginfo_t *info)
+{
+	int sig = info->si_signo;
+
+	if (sig == SIGCHLD)
+		return children_told(t, info);
+	return sig != SIGCONT ||
+	       (stop_cont_came(t, info) &&
+		(SIG_BIT_IN(t->guest_mask, sig) ||
+		 t->p->actions[sig].handler > SIGNAL_IGN));
+}
+
 long sys_rt_sigtimedwait(struct kthread *t, struct ucontext *uc,
 			 const long a[6])
 {
@@ -270,7 +294,7 @@ long sys_rt_sigtimedwait(struct kthread *t, struct ucontext *uc,
 	}
 	do {
 		sig = (int)wait_signal(t, a, &info);
-	} while (sig == SIGCHLD && !children_told(t, &info));
+	} while (sig > 0 && !is_for_guest(t, &info));
 	if (sig > 0 && a[1] &&
 	    user_write(t, (uint64_t)a[1], &info, sizeof(info)))
 		return -EFAULT;

@@ -279,7 +279,7 @@ static void first_context(struct kthread *t, struct ucontext *uc, uint64_t rip,
 	uc->uc_mcontext.eflags = 0x202;
 	uc->uc_mcontext.cs = 0x33;
 	uc->uc_mcontext.ss = 0x2b;
-	uc->uc_sigmask = t->guest_mask & ~K_MASK_NEVER;
+	uc->uc_sigmask = stop_host_mask(t, t->guest_mask);
 }
 
 static bool join(struct kthread *t, uint64_t *ret_mask)

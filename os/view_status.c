@@ -121,6 +121,8 @@ static void correct_masks(struct kthread *t, const struct view *v,
 	m->caught = (m->caught & ~K_MASK_NEVER) | v->image.caught;
 	if (v->own && (v->tid ? v->tid == t->tid : t->tid == t->p->pid))
 		m->blocked = t->guest_mask;
+	else if (!(m->caught & K_SIG_BIT(SIGCONT))) /* stop.c */
+		m->blocked &= ~K_SIG_BIT(SIGCONT);
 }
 
 void view_action(struct kproc *p, int sig, uint64_t handler)
@@ -197,11 +199,21 @@ static bool is_memory(const char *line, const char *end)
 	return false;
 }
 
+/* A SIGCONT that nobody blocks is not pending. */
+static uint64_t pending(uint64_t at_host, const struct masks *m)
+{
+	return at_host & ~(K_SIG_BIT(SIGCONT) & ~m->blocked);
+}
+
 /* One line that is not about memory. */
 static void put_line(struct text *o, const char *line, const char *end,
 		     const struct masks *m)
 {
-	if (line_key(line, end, "SigBlk"))
+	const char *value;
+
+	if ((value = line_key(line, end, "ShdPnd")) != NULL)
+		put_mask(o, "ShdPnd", pending(hex_value(value), m));
+	else if (line_key(line, end, "SigBlk"))
 		put_mask(o, "SigBlk", m->blocked);
 	else if (line_key(line, end, "SigIgn"))
 		put_mask(o, "SigIgn", m->ignored);

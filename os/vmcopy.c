@@ -62,16 +62,6 @@ void copy_serve(struct kthread *t)
 	fwp_wake(&c->state);
 }
 
-/* It has not come so far as to have an agent: who was stopped before is
- * continued until then. The list of processes is locked. */
-static void let_it_begin(struct fw_proc *p)
-{
-	if (!thread_stopped(p->pid))
-		return;
-	__atomic_store_n(&p->stop_again, 1, __ATOMIC_SEQ_CST);
-	HC2(__NR_kill, p->pid, SIGCONT);
-}
-
 /* Asks the agent of that process; its pid, or 0 when there is none. */
 static uint32_t ask(struct kthread *t, struct fw_copy *c, uint32_t pid)
 {
@@ -91,7 +81,7 @@ static uint32_t ask(struct kthread *t, struct fw_copy *c, uint32_t pid)
 		__atomic_add_fetch(&sp->mail, 1, __ATOMIC_SEQ_CST);
 		fwp_wake(&sp->mail);
 	} else if (p) {
-		let_it_begin(p);
+		stop_help_begin(t, p);
 	}
 	procs_unlock(t);
 	return agent;

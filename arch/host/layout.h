@@ -192,9 +192,11 @@ struct fw_run {
 	struct fw_ended ended[FW_ENDED];
 	/* Pids of agents, at pid % FW_AGENT_PIDS (agent.c). Atomic. */
 	uint32_t agent_pids[FW_AGENT_PIDS];
-	/* Ids of actors that are to stop themselves, at id % FW_STOPS
-	 * (proclist.h). Atomic. */
-	uint32_t stops[FW_STOPS];
+	/* Actors that are to stop themselves, at id % FW_STOPS: the id and,
+	 * above it, what `conts` was; and how many SIGCONTs processes have
+	 * had from outside, at pid % FW_STOPS (proclist.h). Atomic. */
+	uint64_t stops[FW_STOPS];
+	uint32_t conts[FW_STOPS];
 	char message[256];	/* text of the failure or Oops */
 	char program[256];	/* path of the first program */
 };
@@ -250,7 +252,9 @@ struct fw_proc {
 				     * death: the one being destroyed */
 	uint32_t state;		/* enum fw_proc_state */
 	uint32_t exec_shared;	/* old_space is another's: a vfork child */
-	uint32_t stop_again;	/* was continued to get its agent (atomic) */
+	/* Was continued to get its agent: FW_STOP_AGAIN and, below it, what the
+	 * run's `conts` was for it. Atomic. */
+	uint64_t stop_again;
 	/* Agents of spaces left by exec, still our children: to be reaped by
 	 * this process, 0 for none (agent.c). Its own business. */
 	uint32_t left_agents[FW_LEFT_AGENTS];
@@ -267,6 +271,7 @@ struct fw_proc {
 	struct fw_usage children; /* ... and processes */
 	uint32_t reported;	/* usage_process_ends() was here */
 };
+#define FW_STOP_AGAIN (1ull << 32)
 enum fw_proc_state { FW_PROC_NEW, FW_PROC_RUNS, FW_PROC_EXECS, FW_PROC_DEAD };
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * proclist.h - the list of guest processes that a run shares, and requests
- * to their agents and to who is stopped: one implementation for both sides of
+ * to their agents: one implementation for both sides of
  * arch/host, the kernel half and the hosted system process. No libc.
  *
  * A record is linked and unlinked under run->procs_lock in an order that
@@ -92,32 +92,6 @@ static inline bool agent_post(struct fw_run *run, uint32_t actor_id,
 	}
 	proclist_unlock(run);
 	return p != NULL;
-}
-
-/*
- * Who is stopped while others need what he holds is continued, and is to stop
- * himself again as soon as he holds nothing. That is not noted in the actor's
- * record, which its owner may have left behind, and which may be another's, or
- * a guest's page, when the asker gets to write. Of two with one place the one
- * who was asked first goes on.
- */
-static inline void stop_ask(struct fw_run *run, uint32_t actor_id)
-{
-	__atomic_store_n(&run->stops[actor_id % FW_STOPS], actor_id,
-			 __ATOMIC_SEQ_CST);
-}
-
-static inline bool stop_is_asked(const struct fw_run *run, uint32_t actor_id)
-{
-	return actor_id && __atomic_load_n(&run->stops[actor_id % FW_STOPS],
-					   __ATOMIC_RELAXED) == actor_id;
-}
-
-static inline void stop_is_done(struct fw_run *run, uint32_t actor_id)
-{
-	__atomic_compare_exchange_n(&run->stops[actor_id % FW_STOPS],
-				    &actor_id, 0, false, __ATOMIC_SEQ_CST,
-				    __ATOMIC_SEQ_CST);
 }
 
 #define ASK_NS 10000000 /* how long an answer is waited for */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stepper [-s] [-k KILLS] [-n FROM[:STRIDE]] [-l LIMIT] [-o OP]...
+ * stepper [-s | -c] [-k KILLS] [-n FROM[:STRIDE]] [-l LIMIT] [-o OP]...
  *	-- COMMAND ...
  *
  * COMMAND runs victim under faultwise (README). For each operation: one
@@ -9,7 +9,9 @@
  * or, with -k, KILLS of them spread evenly. LIMIT bounds how deep it looks.
  * Each operation has a run of its own, whose exit status must be 0. TAP.
  *
- * With -s victims are not killed, but stopped for a while.
+ * With -s victims are not killed, but stopped for a while. With -c as well,
+ * and those that others have continued, since they hold what is needed, are
+ * continued in earnest before they can do anything: they must go on.
  *
  * After each kill the driver's slowest touch says how long the others were
  * held up. It pages meanwhile, and the machine has others to serve: a kill
@@ -54,7 +56,8 @@ enum end { KILLED, COMPLETED, ENDED, STUCK };
 static unsigned long from_n = 1, stride, kills = 12, limit = 40000;
 static unsigned slow[MAX_KILLS];
 static unsigned n_slow, last_us;
-static bool stop_only;
+static bool stop_only, continue_too;
+static unsigned continued; /* while they held something */
 
 /* ---- the run ---------------------------------------------------------- */
 
@@ -237,6 +240,63 @@ static int handle_stop(pid_t *pid, int st, bool follow)
 	return WSTOPSIG(st);
 }
 
+static bool is_stopped(pid_t pid)
+{
+	char path[64], text[256] = "";
+	const char *at;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	at = fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+	fclose(f);
+	return at && at[2] == 'T';
+}
+
+static bool wait_stopped(pid_t pid, bool stopped, unsigned us)
+{
+	struct timespec start, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while (is_stopped(pid) != stopped) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if ((now.tv_sec - start.tv_sec) * 1000000 +
+			    (now.tv_nsec - start.tv_nsec) / 1000 >
+		    (long)us)
+			return false;
+		if (stopped) /* it needs the processor to get there */
+			usleep(100);
+	}
+	return true;
+}
+
+/*
+ * It is on our processor, and of so little weight that it cannot run while we
+ * look at it: who is continued by others has done nothing when we see that.
+ */
+static enum end continue_here(pid_t pid)
+{
+	const struct sched_param none = {0};
+	bool by_others;
+
+	must(wait_stopped(pid, true, PATIENCE_MS * 1000));
+	must(!sched_setscheduler(pid, SCHED_IDLE, &none));
+	by_others = wait_stopped(pid, false, STOP_US);
+	kill(pid, SIGCONT);
+	sched_setscheduler(pid, SCHED_OTHER, &none);
+	if (!by_others)
+		return KILLED;
+	continued++;
+	usleep(STOP_US);
+	if (!is_stopped(pid))
+		return KILLED;
+	printf("# it has stopped itself although it was continued\n");
+	kill(pid, SIGCONT);
+	return STUCK;
+}
+
 /* Stopped, and, should others need what it holds, continued by them. */
 static enum end stop_here(pid_t pid)
 {
@@ -252,6 +312,8 @@ static enum end stop_here(pid_t pid)
 		return ENDED;
 	if (ptrace(PTRACE_DETACH, pid, NULL, SIGSTOP))
 		return STUCK;
+	if (continue_too)
+		return continue_here(pid);
 	usleep(STOP_US);
 	kill(pid, SIGCONT);
 	return KILLED;
@@ -427,6 +489,10 @@ static bool try_one(struct run *run, enum kill_op op, unsigned long n,
 	else
 		*ret_end = STUCK;
 	any_processor();
+	if (stop_only && is_stopped(pid)) {
+		printf("# the victim is stopped, and nobody continues it\n");
+		*ret_end = STUCK;
+	}
 	let_go(pid);
 	if (!read_line(run, line, sizeof(line)) ||
 	    sscanf(line, "done %d %u", &ended, &us) != 2)
@@ -503,6 +569,8 @@ static bool sweep(enum kill_op op, char **command)
 	       op_name[op], length, killed, n_slow ? slow[n_slow / 2] : 0,
 	       n_slow ? slow[n_slow * 9 / 10] : 0,
 	       n_slow ? slow[n_slow - 1] : 0);
+	if (continue_too)
+		printf("# %u continued while others needed them\n", continued);
 	if (n_slow && slow[n_slow - 1] > SLOW_US) {
 		printf("# recovery took too long\n");
 		good = false;
@@ -530,9 +598,11 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	must(!sigaction(SIGALRM, &patience, NULL));
-	while ((c = getopt(argc, argv, "+sk:n:l:o:")) != -1) {
-		if (c == 's')
+	while ((c = getopt(argc, argv, "+sck:n:l:o:")) != -1) {
+		if (c == 's' || c == 'c')
 			stop_only = true;
+		if (c == 'c')
+			continue_too = true;
 		else if (c == 'k')
 			kills = strtoul(optarg, NULL, 0);
 		else if (c == 'l')

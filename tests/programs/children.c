@@ -186,20 +186,25 @@ static void by_handler(void)
 }
 
 /* The limit leaves room for one more process, and none for what it needs of its
- * own (an agent), until another ends. */
+ * own (an agent), until another ends. Of a user that nobody else is. */
 static void last_process(void)
 {
 	struct rlimit l;
 	pid_t sleeper, pid = -1;
+	int ready[2];
+	char byte;
 
-	must(geteuid() || !setuid(65534));
+	must(geteuid() || !setuid(100000 + (unsigned)getpid()));
 	must(!getrlimit(RLIMIT_NPROC, &l));
+	must(!pipe(ready));
 	sleeper = fork();
 	must(sleeper >= 0);
 	if (!sleeper) {
+		must(write(ready[1], "", 1) == 1);
 		usleep(300000);
 		_exit(8);
 	}
+	must(read(ready[0], &byte, 1) == 1);
 	for (l.rlim_cur = 1; pid < 0 && l.rlim_cur < l.rlim_max; l.rlim_cur++) {
 		must(!setrlimit(RLIMIT_NPROC, &l));
 		pid = fork();

@@ -340,9 +340,76 @@ static void together(void)
 	signal(SIGSEGV, SIG_DFL);
 }
 
+static uint64_t status_mask(const char *key)
+{
+	char line[256];
+	unsigned long mask = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	must(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			mask = strtoul(line + strlen(key) + 1, NULL, 16);
+	fclose(f);
+	return mask;
+}
+
+static void say_continued(const char *when, const sigset_t *set)
+{
+	const struct timespec at_once = {0, 0};
+	const uint64_t bit = 1ul << (SIGCONT - 1);
+	siginfo_t info = {.si_code = 99};
+	sigset_t pending;
+	int sig;
+
+	must(!sigpending(&pending));
+	printf("%s: pending %d, in status %d, blocked %d; ", when,
+	       sigismember(&pending, SIGCONT),
+	       (status_mask("ShdPnd") & bit) != 0,
+	       (status_mask("SigBlk") & bit) != 0);
+	sig = sigtimedwait(set, &info, &at_once);
+	printf("taken %d, code %d, ours %d\n", sig, info.si_code,
+	       sig > 0 && info.si_pid == getpid());
+}
+
+/* A SIGCONT that nobody handles is forgotten, unless it is blocked. */
+static void continued(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCONT);
+	must(!kill(getpid(), SIGCONT));
+	say_continued("default", &set);
+	must(!kill(getpid(), SIGCONT));
+	must(!sigprocmask(SIG_BLOCK, &set, NULL));
+	say_continued("blocked later", &set);
+	must(!kill(getpid(), SIGCONT));
+	say_continued("blocked", &set);
+	must(!kill(getpid(), SIGCONT));
+	must(!sigprocmask(SIG_UNBLOCK, &set, NULL));
+	say_continued("no longer", &set);
+	must(!kill(getpid(), SIGCONT));
+	count = 0;
+	handle(SIGCONT, count_one, 0);
+	printf("a handler later: %d\n", count);
+	must(!kill(getpid(), SIGCONT));
+	printf("handled: %d\n", count);
+	must(!sigprocmask(SIG_BLOCK, &set, NULL));
+	must(!kill(getpid(), SIGCONT));
+	printf("blocked again: %d\n", count);
+	must(!sigprocmask(SIG_UNBLOCK, &set, NULL));
+	printf("let go: %d\n", count);
+	signal(SIGCONT, SIG_IGN);
+	must(!kill(getpid(), SIGCONT));
+	say_continued("ignored", &set);
+	signal(SIGCONT, SIG_DFL);
+}
+
 int main(void)
 {
 	setbuf(stdout, NULL);
+	continued();
 	basics();
 	masks();
 	stacks();

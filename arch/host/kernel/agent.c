@@ -25,7 +25,7 @@
 #define HOST_WNOHANG 1
 #define HOST_WALL 0x40000000
 
-#define AGENT_TRIES 100 /* of 10 ms */
+#define AGENT_TRIES 1000 /* of 10 ms */
 
 #define CLONE_VM 0x100ull
 #define CLONE_PARENT_SETTID 0x100000ull
@@ -326,8 +326,7 @@ long agent_start(struct kthread *t)
 	a->actor->port_ptr = 0; /* who execs at once reaps all that is ours */
 	t->p->agent = a;
 	__atomic_add_fetch(&t->p->run->n_agents, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_exchange_n(&t->p->proc->stop_again, 0, __ATOMIC_SEQ_CST))
-		HC2(__NR_kill, t->p->pid, SIGSTOP);
+	stop_if_begun(t);
 	return 0;
 }
 

@@ -3,8 +3,8 @@
  * lock.c - the core's locks and waits, in guests and agents.
  *
  * The lock itself is arch/host/lock.h. Here: how a waiter looks at an owner
- * that does not move. A stopped one (SIGSTOP or Ctrl-Z at an unlucky moment)
- * is continued and told to stop itself as soon as it holds no lock.
+ * that does not move. What is done about a stopped one (SIGSTOP or Ctrl-Z at an
+ * unlucky moment) is in stop.c.
  */
 #include "arch/host/kernel/trap.h"
 #include "arch/host/proclist.h"
@@ -77,21 +77,6 @@ bool thread_stopped(uint32_t tid)
 	return thread_state(tid) == 'T';
 }
 
-/* Continues a stopped thread that holds something others need; of an actor
- * that is not gone meanwhile. */
-static void help_stopped(struct kthread *t, uint32_t actor_id, uint32_t tid)
-{
-	const struct fw_actor *actor = fw_actor_by_id(t->p->mm, actor_id);
-
-	if (actor) {
-		tid = actor->host_pid;
-		if (fw_actor_by_id(t->p->mm, actor_id) != actor)
-			return;
-		stop_ask(t->p->run, actor_id);
-	}
-	HC2(__NR_kill, tid, SIGCONT);
-}
-
 /* Notes how long one waited for somebody who is stopped. */
 static void note_stopped(struct kthread *t)
 {
@@ -114,7 +99,7 @@ static bool look_at(uint32_t actor_id, uint32_t tid)
 		return true;
 	if (state == 'T') { /* 't' is a debugger's: it goes on by itself */
 		note_stopped(k_self());
-		help_stopped(k_self(), actor_id, tid);
+		stop_help(k_self(), actor_id, tid);
 	} else {
 		k_self()->wait_since = ticks_now();
 	}
@@ -143,19 +128,6 @@ bool fwp_lock(struct fw_lock *lock, uint32_t actor_id)
 	return died;
 }
 
-/* Somebody continued us only because we held a lock, or pages in flight: stop
- * again. */
-static void lock_left(struct kthread *t, uint32_t actor_id)
-{
-	if (t->actor && !t->actor->in_use) /* see kthread_actor_end */
-		fwp_panic("an actor that has ended", __FILE__, __LINE__);
-	if (!stop_is_asked(t->p->run, actor_id) ||
-	    (t->actor && t->actor->n_held))
-		return;
-	stop_is_done(t->p->run, actor_id);
-	HC2(__NR_kill, t->p->pid, SIGSTOP);
-}
-
 /* The mm lock is still held: nobody else notes anything. */
 static void repair_over(struct kthread *t)
 {
@@ -174,8 +146,13 @@ void fwp_unlock(struct fw_lock *lock)
 	if (t->repair_since)
 		repair_over(t);
 	lockw_release(lock, &t->robust);
-	if (--t->depth == 0)
-		lock_left(t, actor_id);
+	if (--t->depth == 0) {
+		/* See kthread_actor_end. */
+		if (t->actor && !t->actor->in_use)
+			fwp_panic("an actor that has ended", __FILE__,
+				  __LINE__);
+		stop_if_asked(t, actor_id);
+	}
 }
 
 bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)

@@ -158,7 +158,10 @@ void trap_async(int sig, siginfo_t *info, void *context)
 	struct kthread *t = k_self();
 	struct ucontext *uc = context;
 
-	(void)sig;
+	if (sig == SIGCONT && !stop_cont_came(t, info)) {
+		t->quick = 0;
+		return;
+	}
 	if (in_kernel_half(uc->uc_mcontext.rip)) {
 		queue_signal(t, uc, info);
 		return;

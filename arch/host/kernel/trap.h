@@ -107,6 +107,26 @@ long proc_text(uint32_t pid, const char *name, char *to, uint64_t size);
 bool thread_lives(uint32_t tid); /* stopped ones do, zombies do not */
 bool thread_stopped(uint32_t tid);
 
+/* stop.c */
+/* The host's mask for one of the guest's. */
+uint64_t stop_host_mask(const struct kthread *t, uint64_t mask);
+/* A SIGCONT has been taken: false when it is none of the guest's business. */
+bool stop_cont_came(struct kthread *t, const siginfo_t *info);
+/* Takes those out that are pending and of which the guest knows nothing: it
+ * blocks them from now on, or wants to handle them. */
+void stop_take_conts(struct kthread *t);
+/* Continues a stopped thread that holds something others need; of an actor
+ * that is not gone meanwhile. */
+void stop_help(struct kthread *t, uint32_t actor_id, uint32_t tid);
+/* To be called where an actor has left a lock: stops the process when it was
+ * continued only for what it held. */
+void stop_if_asked(struct kthread *t, uint32_t actor_id);
+/* The same for a process that has not come so far as to have an agent: who
+ * was stopped before is continued until then. The list of processes is locked,
+ * and `proc` is in it. */
+void stop_help_begin(struct kthread *t, struct fw_proc *proc);
+void stop_if_begun(struct kthread *t);
+
 /* hostmap.c */
 /* Drops all host mappings of the user half that no call of the host is using.
  * Space lock. */

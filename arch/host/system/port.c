@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #include "arch/host/kick.h"
 #include "arch/host/proclist.h"
+#include "arch/host/stop.h"
 #include "arch/host/system/system.h"
 
 #define MAX_PAGES_PER_IO 64
@@ -73,13 +75,25 @@ long lockw_futex(uint32_t *word, int op, uint32_t value,
 }
 
 /* Continues the process of a stopped thread, which then stops itself again when
- * it leaves the kernel half. */
-static void help_stopped(uint32_t actor_id, uint32_t pid)
+ * it leaves the kernel half (arch/host/kernel/stop.c). */
+static void help_stopped(uint32_t actor_id)
 {
-	if (!fw_actor_by_id(port.mm, actor_id))
+	const struct fw_actor *actor = fw_actor_by_id(port.mm, actor_id);
+	struct fw_run *run = fw_mm_port_area(port.mm);
+	uint32_t pid, tid, conts;
+	siginfo_t info;
+
+	if (!actor)
 		return; /* the pid is whoever's by now */
-	stop_ask(fw_mm_port_area(port.mm), actor_id);
-	kill((pid_t)pid, SIGCONT);
+	pid = actor->host_pid;
+	tid = actor->host_tid;
+	conts = stop_conts_seen(run, pid);
+	if (fw_actor_by_id(port.mm, actor_id) != actor ||
+	    task_state(tid) != 'T')
+		return;
+	stop_ask(run, actor_id, conts);
+	stop_mark(&info);
+	syscall(SYS_rt_tgsigqueueinfo, pid, tid, SIGCONT, &info);
 }
 
 bool lockw_owner_gone(struct fw_lock *lock, uint32_t tid)
@@ -92,7 +106,7 @@ bool lockw_owner_gone(struct fw_lock *lock, uint32_t tid)
 		return !state;
 	actor = fw_actor_by_id(port.mm, id);
 	if (actor && actor->host_tid == tid)
-		help_stopped(id, actor->host_pid);
+		help_stopped(id);
 	return false;
 }
 
@@ -127,7 +141,7 @@ bool fwp_wait(uint32_t *word, uint32_t seen, uint32_t owner)
 		return true;
 	actor = fw_actor_by_id(port.mm, owner);
 	if (actor && task_state(actor->host_tid) == 'T')
-		help_stopped(owner, actor->host_pid);
+		help_stopped(owner);
 	return fwp_actor_alive(port.mm, owner);
 }
 
