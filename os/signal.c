@@ -104,8 +104,10 @@ long sys_rt_sigaction(struct kthread *t, struct ucontext *uc, const long a[6])
 		      SIGNAL_DFL &&SIG_BIT_IN(DEFAULT_IGNORED, sig))))
 			t->held &= ~K_SIG_BIT(sig);
 	}
-	if (a[1] && sig == SIGCONT && !SIG_BIT_IN(t->guest_mask, sig))
-		stop_take_conts(t);
+	/* What is ignored now, or was until now, is forgotten. */
+	if (a[1] && sig == SIGCONT &&
+	    (new.handler <= SIGNAL_IGN || !SIG_BIT_IN(t->guest_mask, sig)))
+		stop_take_conts(t, false);
 	ret = action_set(t, sig, a[1] ? &new : NULL, &old);
 	if (a[1] && sig == SIGCONT) /* other threads, with their next mask */
 		signal_set_mask(t, uc, t->guest_mask);
@@ -142,7 +144,7 @@ void signal_set_mask(struct kthread *t, struct ucontext *uc, uint64_t mask)
 	/* What the host keeps of it was ignored (stop.c). */
 	if (SIG_BIT_IN(new, SIGCONT) &&
 	    t->p->actions[SIGCONT].handler <= SIGNAL_IGN)
-		stop_take_conts(t);
+		stop_take_conts(t, false);
 	t->guest_mask = mask & ~SIGNAL_UNBLOCKABLE;
 	*(uint64_t *)(void *)&uc->uc_sigmask = stop_host_mask(t, mask);
 }

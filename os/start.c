@@ -284,10 +284,12 @@ static void first_context(struct kthread *t, struct ucontext *uc, uint64_t rip,
 
 static bool join(struct kthread *t, uint64_t *ret_mask)
 {
+	const uint64_t cont = K_SIG_BIT(SIGCONT);
 	struct fw_proc *proc;
 	bool is_first;
 
-	HC4(__NR_rt_sigprocmask, 2, 0, ret_mask, 8);
+	/* From now on none is missed (stop.c). */
+	HC4(__NR_rt_sigprocmask, SIG_BLOCK, &cont, ret_mask, 8);
 	join_run(t);
 	proc = t->p->proc;
 	is_first = proc->state != FW_PROC_EXECS;

@@ -125,6 +125,12 @@ static void correct_masks(struct kthread *t, const struct view *v,
 		m->blocked &= ~K_SIG_BIT(SIGCONT);
 }
 
+/* A SIGCONT that nobody blocks is not pending. */
+static uint64_t pending(uint64_t at_host, const struct masks *m)
+{
+	return at_host & ~(K_SIG_BIT(SIGCONT) & ~m->blocked);
+}
+
 void view_action(struct kproc *p, int sig, uint64_t handler)
 {
 	struct fw_proc_image *image = &p->proc->image;
@@ -199,19 +205,15 @@ static bool is_memory(const char *line, const char *end)
 	return false;
 }
 
-/* A SIGCONT that nobody blocks is not pending. */
-static uint64_t pending(uint64_t at_host, const struct masks *m)
-{
-	return at_host & ~(K_SIG_BIT(SIGCONT) & ~m->blocked);
-}
-
 /* One line that is not about memory. */
 static void put_line(struct text *o, const char *line, const char *end,
 		     const struct masks *m)
 {
 	const char *value;
 
-	if ((value = line_key(line, end, "ShdPnd")) != NULL)
+	if ((value = line_key(line, end, "SigPnd")) != NULL)
+		put_mask(o, "SigPnd", pending(hex_value(value), m));
+	else if ((value = line_key(line, end, "ShdPnd")) != NULL)
 		put_mask(o, "ShdPnd", pending(hex_value(value), m));
 	else if (line_key(line, end, "SigBlk"))
 		put_mask(o, "SigBlk", m->blocked);
@@ -329,11 +331,12 @@ static void replace_fields(struct kthread *t, const struct view *v,
 	field[13] = v->children.major;
 	field[23] = m.z.size << FW_PAGE_SHIFT;
 	field[24] = m.rss;
+	field[31] = pending(field[31], &masks);
 	field[32] = masks.blocked & 0x7fffffff;
 	field[33] = masks.ignored & 0x7fffffff;
 	field[34] = masks.caught & 0x7fffffff;
 	ours[10] = ours[11] = ours[12] = ours[13] = ours[23] = ours[24] = true;
-	ours[32] = ours[33] = ours[34] = true;
+	ours[31] = ours[32] = ours[33] = ours[34] = true;
 }
 
 /* Where each field begins, the name being field 2 whatever is in it. */

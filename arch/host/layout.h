@@ -194,7 +194,7 @@ struct fw_run {
 	uint32_t agent_pids[FW_AGENT_PIDS];
 	/* Actors that are to stop themselves, at id % FW_STOPS: the id and,
 	 * above it, what `conts` was; and how many SIGCONTs processes have
-	 * had from outside, at pid % FW_STOPS (proclist.h). Atomic. */
+	 * had from outside, at pid % FW_STOPS (stop.h). Atomic. */
 	uint64_t stops[FW_STOPS];
 	uint32_t conts[FW_STOPS];
 	char message[256];	/* text of the failure or Oops */

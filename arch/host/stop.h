@@ -2,7 +2,7 @@
 /*
  * stop.h - requests to guests that are stopped while others need them: for
  * the kernel half (kernel/stop.c) and the hosted system process. No libc;
- * whoever includes it has a siginfo_t.
+ * whoever includes it has siginfo_t and memset.
  */
 #ifndef ARCH_HOST_STOP_H
 #define ARCH_HOST_STOP_H

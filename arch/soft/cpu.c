@@ -97,7 +97,7 @@ bool soft_is_running(struct soft *s, const struct fw_space *space)
 	return found;
 }
 
-/* From here on the keeper does not touch the space: see fwp_ask_trim. */
+/* From here on the trimmer does not touch the space: see fwp_ask_trim. */
 static void cpu_retire(struct soft_cpu *cpu)
 {
 	pthread_mutex_lock(&cpu->soft->keeper_lock);

@@ -217,7 +217,8 @@ void fwp_view_gone(struct fw_space *space, uint64_t cookie, uint64_t page,
 
 /* ---- reclaim ---------------------------------------------------------- */
 
-/* Any thread can flush any space here, so the keeper trims for the others. The
+/* Any thread can flush any space here, so whoever asks trims himself, as an
+ * actor kept for that: the keeper may be at work in a thread of its own. The
  * core holds no reference to the victim: it must have a CPU, and none of those
  * leaves while keeper_lock is held. */
 bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
@@ -227,12 +228,12 @@ bool fwp_ask_trim(struct fw_mm *mm, struct fw_space *victim, unsigned n)
 
 	want(soft_locks_held() == 0, "asking under a lock", __LINE__);
 	__atomic_add_fetch(&s->asked_trims, 1, __ATOMIC_RELAXED);
-	if (!s->keeper || !victim || victim == s->deaf ||
+	if (!s->trimmer || !victim || victim == s->deaf ||
 	    pthread_mutex_trylock(&s->keeper_lock))
 		return false;
 	runs = soft_is_running(s, victim);
 	if (runs)
-		fw_trim(mm, s->keeper, victim, n);
+		fw_trim(mm, s->trimmer, victim, n);
 	pthread_mutex_unlock(&s->keeper_lock);
 	return runs;
 }

@@ -76,6 +76,7 @@ struct soft *soft_create(const struct soft_config *config)
 	pthread_mutex_init(&s->cpus_lock, NULL);
 	must_be_ok(fw_mm_init(s->ram, &core, &s->mm), __LINE__);
 	must_be_ok(fw_actor_create(s->mm, NULL, &s->keeper), __LINE__);
+	must_be_ok(fw_actor_create(s->mm, NULL, &s->trimmer), __LINE__);
 	for (uint32_t i = 0; i < config->page_files; i++)
 		add_store(s, config->stores[i], config->slots);
 	return s;

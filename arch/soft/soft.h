@@ -71,6 +71,7 @@ struct soft {
 	uint64_t ram_bytes;
 	struct fw_mmu_bus bus;
 	struct fw_actor *keeper; /* who runs background work */
+	struct fw_actor *trimmer; /* who trims for others: keeper_lock */
 	pthread_mutex_t keeper_lock;
 	pthread_mutex_t cpus_lock;
 	struct soft_cpu *cpus[SOFT_CPUS];

@@ -273,8 +273,9 @@ static bool wait_stopped(pid_t pid, bool stopped, unsigned us)
 }
 
 /*
- * It is on our processor, and of so little weight that it cannot run while we
- * look at it: who is continued by others has done nothing when we see that.
+ * It is on our processor, and of so little weight that it hardly ever runs while
+ * we look at it: who is continued by others has done nothing when we see that.
+ * To give it its weight back wants privileges.
  */
 static enum end continue_here(pid_t pid)
 {
@@ -285,7 +286,7 @@ static enum end continue_here(pid_t pid)
 	must(!sched_setscheduler(pid, SCHED_IDLE, &none));
 	by_others = wait_stopped(pid, false, STOP_US);
 	kill(pid, SIGCONT);
-	sched_setscheduler(pid, SCHED_OTHER, &none);
+	must(!sched_setscheduler(pid, SCHED_OTHER, &none));
 	if (!by_others)
 		return KILLED;
 	continued++;

@@ -365,7 +365,7 @@ static void say_continued(const char *when, const sigset_t *set)
 	must(!sigpending(&pending));
 	printf("%s: pending %d, in status %d, blocked %d; ", when,
 	       sigismember(&pending, SIGCONT),
-	       (status_mask("ShdPnd") & bit) != 0,
+	       ((status_mask("ShdPnd") | status_mask("SigPnd")) & bit) != 0,
 	       (status_mask("SigBlk") & bit) != 0);
 	sig = sigtimedwait(set, &info, &at_once);
 	printf("taken %d, code %d, ours %d\n", sig, info.si_code,
@@ -380,6 +380,7 @@ static void continued(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGCONT);
 	must(!kill(getpid(), SIGCONT));
+	must(!raise(SIGCONT));
 	say_continued("default", &set);
 	must(!kill(getpid(), SIGCONT));
 	must(!sigprocmask(SIG_BLOCK, &set, NULL));

@@ -402,7 +402,7 @@ TEST(each_is_visited, "")
 	fw_space_each(KEEPER, count_space, &spaces);
 	fw_actor_each(KEEPER, count_actor, &actors);
 	is_u64(spaces, 2, "processes");
-	is_u64(actors, 3, "and who runs them");
+	is_u64(actors, 4, "who runs them, keeps and trims");
 	soft_cpu_exit(other);
 	end_untouched();
 }

@@ -15,9 +15,13 @@
  * signal that is pending takes no second one in. Those from outside that are
  * taken out are counted for the process: who asked has seen the count before.
  *
- * A guest that does handle SIGCONT does not see ours, but in a signalfd. Not
- * covered: a SIGCONT from outside in the very instants in which the host
- * carries out the stop of ourselves; nobody could tell it from one before.
+ * What remains. A SIGCONT from outside is missed when it comes in the very
+ * instants in which the host carries out our stop of ourselves, or when
+ * another thread has just taken it, or reads it from a signalfd. The other way
+ * round, a process runs on that should be stopped when somebody has continued
+ * another one whose pid is equal modulo FW_STOPS, or when the host has no room
+ * left for our mark (RLIMIT_SIGPENDING). A guest that handles SIGCONT does not
+ * see ours, but in a signalfd, and as pending where it blocks it.
  */
 #include "arch/host/kernel/trap.h"
 #include "arch/host/stop.h"
@@ -40,12 +44,10 @@ bool stop_cont_came(struct kthread *t, const siginfo_t *info)
 	return true;
 }
 
-void stop_take_conts(struct kthread *t)
+void stop_take_conts(struct kthread *t, bool keep)
 {
 	const int64_t at_once[2] = {0, 0};
 	const uint64_t set = CONT;
-	bool keep = (t->guest_mask & CONT) ||
-		    t->p->actions[SIGCONT].handler > 1;
 	bool found = false;
 	siginfo_t info, last;
 
@@ -55,8 +57,10 @@ void stop_take_conts(struct kthread *t)
 		last = info;
 		found = true;
 	}
-	if (found && keep)
-		HC3(__NR_rt_sigqueueinfo, t->p->pid, SIGCONT, &last);
+	/* Only the first thread may send what looks as if another had. */
+	if (found && keep &&
+	    HC3(__NR_rt_sigqueueinfo, t->p->pid, SIGCONT, &last))
+		HC2(__NR_kill, t->p->pid, SIGCONT);
 }
 
 /* Sends our SIGCONT to a thread of a stopped process. */
@@ -92,7 +96,8 @@ static void stop_again(struct kthread *t, uint32_t conts)
 {
 	uint32_t pid = t->p->pid;
 
-	stop_take_conts(t);
+	stop_take_conts(t, (t->guest_mask & CONT) ||
+				   t->p->actions[SIGCONT].handler > 1);
 	if (stop_conts_seen(t->p->run, pid) == conts)
 		HC2(__NR_kill, pid, SIGSTOP);
 }

@@ -112,9 +112,9 @@ bool thread_stopped(uint32_t tid);
 uint64_t stop_host_mask(const struct kthread *t, uint64_t mask);
 /* A SIGCONT has been taken: false when it is none of the guest's business. */
 bool stop_cont_came(struct kthread *t, const siginfo_t *info);
-/* Takes those out that are pending and of which the guest knows nothing: it
- * blocks them from now on, or wants to handle them. */
-void stop_take_conts(struct kthread *t);
+/* Takes and counts those that are pending; `keep`: the guest has blocked or
+ * will handle them, and gets the last one back. */
+void stop_take_conts(struct kthread *t, bool keep);
 /* Continues a stopped thread that holds something others need; of an actor
  * that is not gone meanwhile. */
 void stop_help(struct kthread *t, uint32_t actor_id, uint32_t tid);
