@@ -273,9 +273,9 @@ static bool wait_stopped(pid_t pid, bool stopped, unsigned us)
 }
 
 /*
- * It is on our processor, and of so little weight that it hardly ever runs while
- * we look at it: who is continued by others has done nothing when we see that.
- * To give it its weight back wants privileges.
+ * It is on our processor, and of so little weight that it hardly ever runs
+ * while we look at it: who is continued by others has done nothing when we see
+ * that. To give it its weight back wants privileges.
  */
 static enum end continue_here(pid_t pid)
 {
