@@ -171,6 +171,8 @@ static void put_rest(FILE *out, const struct front *f)
 	put_number(out, "procs_left", f->final.procs_left, ",\n");
 	put_number(out, "leaked_spaces", f->final.procs_left ? 0 : t->spaces,
 		   ",\n");
+	put_number(out, "leaked_sections",
+		   f->final.procs_left ? 0 : t->sections, ",\n");
 	put_refusals(out, f->run);
 	fprintf(out, "\"check\":{");
 	put_number(out, "runs", f->final.check_runs, ",");

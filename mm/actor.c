@@ -92,7 +92,8 @@ static void actor_end(struct fw_mm *mm, struct fw_actor *a)
 void fw_actor_destroy(struct fw_mm *mm, struct fw_actor *by,
 		      struct fw_actor *dead)
 {
-	FW_ASSERT(dead->n_held + dead->n_log + dead->n_moving == 0);
+	FW_ASSERT(dead->n_held + dead->n_log + dead->n_moving == 0 &&
+		  !dead->held_section && !dead->own_section);
 	mm_lock(mm, by);
 	actor_end(mm, dead);
 	mm_unlock(mm);
@@ -122,6 +123,14 @@ static void actor_give_back(struct fw_mm *mm, struct fw_actor *a)
 	actor_unhold(mm, a);
 }
 
+static void section_given_back(struct fw_mm *mm, struct fw_section **held)
+{
+	if (!*held)
+		return;
+	section_put(mm, *held);
+	FW_SET(mm, *held, NULL);
+}
+
 /* Everything but the unfinished child, which is returned. */
 static struct fw_space *actor_strip(struct fw_mm *mm, struct fw_actor *a)
 {
@@ -129,10 +138,8 @@ static struct fw_space *actor_strip(struct fw_mm *mm, struct fw_actor *a)
 
 	actor_give_back(mm, a);
 	cstore_abandon(mm, a);
-	if (a->held_section) {
-		section_put(mm, a->held_section);
-		FW_SET(mm, a->held_section, NULL);
-	}
+	section_given_back(mm, &a->held_section);
+	section_given_back(mm, &a->own_section);
 	FW_SET(mm, a->n_announced, 0);
 	mm_checkpoint(mm);
 	return child;

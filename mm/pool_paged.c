@@ -161,7 +161,8 @@ static bool piece_take(struct fw_mm *mm, unsigned class, fw_addr *ret_offset)
 enum fw_status fw_pool_alloc(struct fw_mm *mm, struct fw_actor *actor,
 			     uint64_t size, fw_addr *ret_addr)
 {
-	uint64_t page = 0, n = (size + FW_PAGE_MASK) >> FW_PAGE_SHIFT;
+	uint64_t n = (size >> FW_PAGE_SHIFT) + ((size & FW_PAGE_MASK) != 0);
+	uint64_t page = 0;
 	fw_addr offset = 0;
 	bool ok = false;
 

@@ -129,7 +129,7 @@ struct fw_section {
 	uint32_t refs;			  /* (M) 0: being taken down */
 	uint16_t is_file, watched; /* (C), (M) 1: see changed.c */
 	void *dir;	 /* (M) chunk (depth 0) or frame of 512 pointers */
-	uint32_t depth;	 /* (M) levels of pointers above the chunks */
+	uint32_t depth, seen; /* (M) pointers' levels; scratch of verify.c */
 	uint32_t changes; /* (n) under the mm lock; see changed.c */
 	uint64_t dirty;	 /* (M) frames whose content its file has not yet */
 	uint64_t taken_down; /* (M) chunks freed so far, when refs == 0 */

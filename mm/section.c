@@ -180,25 +180,55 @@ struct fw_section *section_make(struct fw_mm *mm,
 	return s;
 }
 
-enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
-				 const struct fw_section_key *key,
-				 uint64_t pages, struct fw_section **ret)
+/* With a reference for the caller; NULL: no frames, or no commitment. */
+static struct fw_section *section_open(struct fw_mm *mm,
+				       const struct fw_section_key *key,
+				       uint64_t pages)
 {
-	struct fw_section *s = NULL;
+	struct fw_section *s = key ? section_lookup(mm, key, false) : NULL;
 
-	if (pages >= (uint64_t)1 << 44)
-		return FW_E_INVAL;
-	mm_lock(mm, actor);
-	if (key)
-		s = section_lookup(mm, key, false);
 	if (s) {
 		FW_ADD(mm, s->refs, 1);
 		if (pages > s->pages)
 			FW_SET(mm, s->pages, pages);
-	} else if (key || commit_allows(mm, pages, mm->strict ? 0 :
-						   FW_VADF_NORESERVE)) {
-		s = section_make(mm, key, pages);
+		return s;
 	}
+	if (!key && !commit_allows(mm, pages,
+				   mm->strict ? 0 : FW_VADF_NORESERVE))
+		return NULL;
+	return section_make(mm, key, pages);
+}
+
+enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
+				 const struct fw_section_key *key,
+				 uint64_t pages, struct fw_section **ret)
+{
+	struct fw_section *s;
+
+	if (pages >= (uint64_t)1 << 44)
+		return FW_E_INVAL;
+	mm_lock(mm, actor);
+	s = section_open(mm, key, pages);
+	mm_unlock(mm);
+	if (!s)
+		return FW_E_NOMEM;
+	*ret = s;
+	return FW_OK;
+}
+
+enum fw_status fw_section_create_held(struct fw_mm *mm,
+				      struct fw_actor *actor,
+				      const struct fw_section_key *key,
+				      uint64_t pages, struct fw_section **ret)
+{
+	struct fw_section *s;
+
+	FW_ASSERT(!actor->own_section);
+	if (pages >= (uint64_t)1 << 44)
+		return FW_E_INVAL;
+	mm_lock(mm, actor);
+	s = section_open(mm, key, pages);
+	FW_SET(mm, actor->own_section, s);
 	mm_unlock(mm);
 	if (!s)
 		return FW_E_NOMEM;
@@ -247,6 +277,28 @@ void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
 
 	mm_lock(mm, actor);
 	last = section_put(mm, section);
+	mm_unlock(mm);
+	if (last)
+		section_sweep(mm, actor);
+}
+
+void fw_section_hold(struct fw_mm *mm, struct fw_actor *actor,
+		     struct fw_section *section)
+{
+	FW_ASSERT(!actor->own_section);
+	mm_lock(mm, actor);
+	section_get(mm, section);
+	FW_SET(mm, actor->own_section, section);
+	mm_unlock(mm);
+}
+
+void fw_section_let_go(struct fw_mm *mm, struct fw_actor *actor)
+{
+	bool last;
+
+	mm_lock(mm, actor);
+	last = section_put(mm, actor->own_section);
+	FW_SET(mm, actor->own_section, NULL);
 	mm_unlock(mm);
 	if (last)
 		section_sweep(mm, actor);

@@ -212,9 +212,9 @@ static long back_by_file(struct kthread *t, long fd, uint64_t off, uint64_t len,
 	}
 	b->kind = FW_VAD_PRIVATE_VIEW;
 	file_key(t, &st, &key);
-	if (fw_section_create(t->p->mm, t->actor, &key,
-			      (off + len) >> FW_PAGE_SHIFT,
-			      &b->section) != FW_OK) {
+	if (fw_section_create_held(t->p->mm, t->actor, &key,
+				   (off + len) >> FW_PAGE_SHIFT,
+				   &b->section) != FW_OK) {
 		window_close(b->window, len);
 		return -ENOMEM;
 	}
@@ -230,8 +230,9 @@ static long back_by_nothing(struct kthread *t, uint64_t len, bool shared,
 	if (!shared)
 		return 0;
 	b->kind = FW_VAD_SECTION;
-	return fw_section_create(t->p->mm, t->actor, NULL, len >> FW_PAGE_SHIFT,
-				 &b->section) == FW_OK
+	return fw_section_create_held(t->p->mm, t->actor, NULL,
+				      len >> FW_PAGE_SHIFT,
+				      &b->section) == FW_OK
 		       ? 0
 		       : -ENOMEM;
 }
@@ -254,7 +255,7 @@ static void drop_backing(struct kthread *t, struct backing *b, uint64_t len,
 			 bool mapped)
 {
 	if (b->section)
-		fw_section_unref(t->p->mm, t->actor, b->section);
+		fw_section_let_go(t->p->mm, t->actor);
 	if (b->window && !mapped)
 		window_close(b->window, len);
 }

@@ -223,7 +223,7 @@ bool hold_section(struct kthread *t, uint64_t at, const struct fw_vad *v)
 	now = fw_vad_at_or_above(t->p->space, at);
 	same = now && now->section == v->section;
 	if (same)
-		fw_section_ref(t->p->mm, t->actor, v->section);
+		fw_section_hold(t->p->mm, t->actor, v->section);
 	fw_space_unlock(t->p->space);
 	return same;
 }
@@ -231,7 +231,7 @@ bool hold_section(struct kthread *t, uint64_t at, const struct fw_vad *v)
 void let_go_section(struct kthread *t, const struct fw_vad *v)
 {
 	if (v->section)
-		fw_section_unref(t->p->mm, t->actor, v->section);
+		fw_section_let_go(t->p->mm, t->actor);
 }
 
 /* The same shared memory once more, at `to`. */

@@ -96,6 +96,7 @@ struct fw_actor {
 	uint32_t moving[FW_MAX_ACTOR_MOVES];
 	uint64_t moving_to[FW_MAX_ACTOR_MOVES];
 	struct fw_section *held_section; /* referenced while it is read */
+	struct fw_section *own_section;	 /* see fw_section_hold() */
 	struct fw_space *forking; /* child that a fork has not finished */
 	uint64_t fault_count[FW_KIND_COUNT];  /* (own writes only) */
 	uint64_t fault_ticks[FW_KIND_COUNT];  /* (P) time, port's ticks */
@@ -510,6 +511,17 @@ void fw_section_ref(struct fw_mm *mm, struct fw_actor *actor,
 /* The last reference frees its pages and slots. */
 void fw_section_unref(struct fw_mm *mm, struct fw_actor *actor,
 		      struct fw_section *section);
+/* For callers that may die: as fw_section_create and fw_section_ref, but the
+ * reference is the actor's, whose death (fw_actor_reap) gives it back; alive,
+ * it does so by fw_section_let_go. An actor holds no more than one such. */
+enum fw_status fw_section_create_held(struct fw_mm *mm,
+				      struct fw_actor *actor,
+				      const struct fw_section_key *key,
+				      uint64_t pages,
+				      struct fw_section **ret);
+void fw_section_hold(struct fw_mm *mm, struct fw_actor *actor,
+		     struct fw_section *section);
+void fw_section_let_go(struct fw_mm *mm, struct fw_actor *actor);
 /* A new size. Shrinking frees nothing that is mapped; files' only grow. */
 enum fw_status fw_section_resize(struct fw_mm *mm, struct fw_actor *actor,
 				 struct fw_section *section, uint64_t pages);

@@ -23,6 +23,8 @@
 	X(OP_WRITE_OUT, "write_out")                                       \
 	X(OP_MMAP, "mmap")                                                 \
 	X(OP_MUNMAP, "munmap")                                             \
+	X(OP_SHARE, "share")                                               \
+	X(OP_REMOVE, "remove")                                             \
 	X(OP_FORK_PARENT, "fork_parent")                                   \
 	X(OP_FORK_CHILD, "fork_child")                                     \
 	X(OP_EXEC, "exec")                                                 \

@@ -132,6 +132,22 @@ static void do_mapping(bool unmap)
 	gate(GATE_AFTER);
 }
 
+/* Shared memory: made, or made empty. */
+static void do_shared(bool empty)
+{
+	char *m = empty ? map_anon(64 * PAGE, 1) : NULL;
+
+	for (size_t i = 0; empty && i < 64; i++)
+		m[i * PAGE] = 1;
+	ready();
+	if (empty)
+		syscall(SYS_madvise, m, 64 * PAGE, MADV_REMOVE);
+	else
+		syscall(SYS_mmap, NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
+			MAP_ANONYMOUS | MAP_SHARED, -1, 0);
+	gate(GATE_AFTER);
+}
+
 /* A page of a file that nobody has in use any more, but is in memory. */
 static void do_transition(void)
 {
@@ -194,6 +210,10 @@ static _Noreturn void victim(enum kill_op op)
 	case OP_MMAP:
 	case OP_MUNMAP:
 		do_mapping(op == OP_MUNMAP);
+		break;
+	case OP_SHARE:
+	case OP_REMOVE:
+		do_shared(op == OP_REMOVE);
 		break;
 	case OP_FORK_PARENT:
 	case OP_FORK_CHILD:

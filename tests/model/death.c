@@ -352,6 +352,31 @@ TEST(death_in_section, "B44 B45 B46")
 					  NULL});
 }
 
+/* Nobody else has one of the two. */
+static void hold_sections(struct world *w)
+{
+	struct fw_mm *mm = w->r.s->mm;
+	struct fw_actor *actor = w->victim->actor;
+	struct fw_section *own;
+
+	WANT(fw_section_create_held(mm, actor, NULL, 600, &own));
+	WANT(soft_map_view(w->victim, FREE_AT, 600, RW, FW_VAD_SECTION, own, 0,
+			   0));
+	fw_section_let_go(mm, actor);
+	put_pages(w->victim, FREE_AT, 8, 8000);
+	fw_section_hold(mm, actor, own);
+	WANT(fw_unmap(AT(w), FREE_AT, 600 * PAGE));
+	fw_section_let_go(mm, actor);
+	fw_section_hold(mm, actor, w->extra);
+	fw_section_let_go(mm, actor);
+}
+
+TEST(death_in_holding_a_section, "B16 C48")
+{
+	die_everywhere(&(struct scenario){make_section, hold_sections, 0, 0,
+					  NULL});
+}
+
 /* Some pages of it are in another's working set, some in the page file. */
 static void fill_section(struct world *w)
 {

@@ -103,7 +103,7 @@ static void look(void)
 
 __attribute__((used)) static void begin(word *stack)
 {
-	word totals[PROBE_TOTALS_N];
+	word totals[PROBE_TOTALS_N] = {0};
 
 	call(CALL_PROBE, PROBE_TOTALS, (word)totals, 0);
 	if (stack[0] == 1) {

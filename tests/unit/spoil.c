@@ -241,6 +241,11 @@ static void watched_miscounted(void)
 	mm->n_watched++;
 }
 
+static void references_miscounted(void)
+{
+	shared->refs = 1;
+}
+
 static void sections_miscounted(void)
 {
 	mm->n_sections++;
@@ -530,6 +535,7 @@ const struct spoil spoil_always[] = {
 	{pool_miscounted, "pages of the pageable pool in disorder"},
 	{actors_miscounted, "actors"},
 	{prototype_counts, "a section's prototype counts"},
+	{references_miscounted, "references to a section"},
 	{sections_miscounted, "sections"},
 	{watched_miscounted, "sections watched"},
 	{dirty_miscounted, "dirty pages of files"},

@@ -265,7 +265,7 @@ static bool agrees(const struct way *w, const struct fw_mmu_ctl *c,
 static void exhaust(const struct way *w)
 {
 	const unsigned bits = (w->xd ? 4 : 3) * w->entries;
-	uint64_t entry[4], vectors = 0, wrong = 0;
+	uint64_t entry[4] = {0}, vectors = 0, wrong = 0;
 
 	memset(ram, 0, sizeof(ram));
 	for (unsigned combination = 0; combination < 1u << bits;

@@ -431,6 +431,8 @@ TEST(the_pageable_pool, "B48 C62")
 	       "nothing");
 	is_u64(fw_pool_alloc(r.s->mm, r.s->keeper, 1025 * PAGE, &at),
 	       FW_E_NOMEM, "more than there is");
+	is_u64(fw_pool_alloc(r.s->mm, r.s->keeper, UINT64_MAX - 252, &at),
+	       FW_E_NOMEM, "more than there can be");
 	for (unsigned i = 0; i < PIECES; i += 2)
 		is_u64(fw_pool_free(r.s->mm, r.s->keeper, piece[i]), FW_OK,
 		       "free");

@@ -60,7 +60,7 @@ static void file_pages(void)
 static void kernel_half(void)
 {
 	struct fw_system_config kernel = {SYSTEM, SPAN, SESSION, SPAN};
-	struct fw_space *session;
+	struct fw_space *session = NULL;
 	fw_addr piece;
 
 	must(fw_system_create(mm, r.s->keeper, &kernel) == FW_OK &&

@@ -136,6 +136,34 @@ static void check(void)
 	sys.check_failures += fw_verify(sys.mm, sys.actor, report_line, NULL);
 }
 
+/* False: there is no process any more, but something that only they had. */
+static bool all_gone(struct fw_totals *t)
+{
+	fw_totals(sys.mm, sys.actor, t);
+	return __atomic_load_n(&sys.run->n_procs, __ATOMIC_RELAXED) > 0 ||
+	       (!t->spaces && !t->sections && !t->slots_used &&
+		!t->store_pages);
+}
+
+static void check_end(void)
+{
+	struct fw_totals t;
+	char text[160];
+
+	check();
+	if (!(sys.run->flags & FW_RUN_CHECK) || all_gone(&t))
+		return;
+	sys.check_failures++;
+	snprintf(text, sizeof(text),
+		 "check: when all processes had ended, %llu spaces, "
+		 "%llu sections, %llu slots and %llu compressed pages were "
+		 "left",
+		 (unsigned long long)t.spaces, (unsigned long long)t.sections,
+		 (unsigned long long)t.slots_used,
+		 (unsigned long long)t.store_pages);
+	say(text);
+}
+
 /* ---- ends -------------------------------------------------------------- */
 
 /* Waits until the front end reads again, or is gone. */
@@ -146,11 +174,17 @@ static void wait_for_link(void)
 	poll(&fd, 1, TICK_MS);
 }
 
-/* No child is left, so no guest and no agent is. */
+/* No child is left, so no guest and no agent is. A write may be under way. */
 _Noreturn static void finish(void)
 {
+	uint64_t start = now_ms();
+	struct fw_totals t;
+
 	procs_clean(sys.mm, sys.run, sys.actor, true, say);
-	check();
+	while (!sys.final_sent && !all_gone(&t) &&
+	       now_ms() - start < FINAL_WAIT_MS)
+		poll(NULL, 0, FAST_TICK_MS);
+	check_end();
 	tell_refusals();
 	for (tell_final(true); sys.ended && !sys.final_sent; tell_final(true))
 		wait_for_link();
@@ -161,12 +195,15 @@ _Noreturn static void finish(void)
  * cleaned up, or after a while. */
 static void after_end(void)
 {
+	struct fw_totals t;
+
 	if (sys.final_sent)
 		return;
-	if (procs_known(sys.run, sys.actor, (uint32_t)sys.main_pid) &&
+	if ((procs_known(sys.run, sys.actor, (uint32_t)sys.main_pid) ||
+	     !all_gone(&t)) &&
 	    now_ms() - sys.ended_ms < FINAL_WAIT_MS)
 		return;
-	check();
+	check_end();
 	tell_refusals();
 	tell_final(false);
 }
