@@ -11,6 +11,7 @@
 #include "arch/host/kernel/trap.h"
 #include "os/busy.h"
 #include "os/image.h"
+#include "os/signal.h"
 #include "os/view.h"
 
 #define HOST_AT_FDCWD (-100)
@@ -336,7 +337,7 @@ static void put_back(struct kthread *t, long exe, long old)
 	HC1(__NR_close, old);
 }
 
-static long change_image(struct exec *e)
+static long replace_image(struct exec *e)
 {
 	struct kthread *t = e->t;
 	struct fw_proc_image *image = &t->p->proc->image;
@@ -356,6 +357,17 @@ static long change_image(struct exec *e)
 	t->p->proc->old_space = NULL;
 	image->exe_dev = dev;
 	image->exe_ino = ino;
+	return r;
+}
+
+/* A signal that has come is handled by this program; one that comes from here
+ * on waits at the host, and meets the next one's action for it. */
+static long change_image(struct exec *e)
+{
+	uint64_t old = signals_block();
+	long r = e->t->pending ? K_ERESTART : replace_image(e);
+
+	signals_restore(old);
 	return r;
 }
 

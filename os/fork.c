@@ -11,6 +11,7 @@
  */
 #include "arch/host/kernel/trap.h"
 #include "os/regions.h"
+#include "os/signal.h"
 #include "os/thread.h"
 
 #define CSIGNAL 0xffull
@@ -50,6 +51,7 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 	t->depth = 0;
 	t->pending = 0;
 	t->queued = 0;
+	t->masked = 1; /* until we are back in the user half */
 	t->held = 0;
 	t->actor = NULL;
 	p->pid = (uint32_t)HC0(__NR_getpid);
@@ -144,6 +146,29 @@ static long after_fork(struct kthread *t, const struct clone_request *rq,
 	return pid;
 }
 
+/*
+ * The host's fork. A signal that came before it is handled before it, as at
+ * Linux: the child is not to be without it. One for the child waits at the
+ * host until the child is a process of its own that can take it. The host
+ * itself notes the child's pid, before the child runs: it may be dead and its
+ * record another's when we run again.
+ */
+static long host_fork(struct kthread *t, struct fw_proc *proc,
+		      const struct clone_request *rq)
+{
+	uint64_t old = signals_block();
+	long pid = K_ERESTART;
+
+	if (!t->pending)
+		pid = HC5(__NR_clone,
+			  (rq->flags & ~CLONE_OURS) | rq->exit_signal |
+				  CLONE_PARENT_SETTID,
+			  0, &proc->pid, 0, 0);
+	if (pid != 0)
+		signals_restore(old);
+	return pid;
+}
+
 static long do_fork(struct kthread *t, struct ucontext *uc,
 		    struct clone_request *rq)
 {
@@ -162,12 +187,7 @@ static long do_fork(struct kthread *t, struct ucontext *uc,
 		return pid;
 	}
 	rq->inherited = hostmap_inherited(t);
-	/* The host itself notes the child's pid, before the child runs: it may
-	 * be dead and its record another's when we run again. */
-	pid = HC5(__NR_clone,
-		  (rq->flags & ~CLONE_OURS) | rq->exit_signal |
-			  CLONE_PARENT_SETTID,
-		  0, &proc->pid, 0, 0);
+	pid = host_fork(t, proc, rq);
 	if (pid == 0) {
 		fork_child(t, proc, child, uc, rq);
 		return 0;

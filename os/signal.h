@@ -36,4 +36,18 @@ long sigframe_push(struct kthread *t, struct ucontext *uc, int sig,
 		   const siginfo_t *info, const struct k_action *act,
 		   uint64_t old_mask);
 
+/* Blocks at the host all that it may block while we run; the mask that was. */
+static inline uint64_t signals_block(void)
+{
+	uint64_t mask = ~K_MASK_NEVER, old;
+
+	HC4(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, &old, 8);
+	return old;
+}
+
+static inline void signals_restore(uint64_t mask)
+{
+	HC4(__NR_rt_sigprocmask, 2, &mask, 0, 8);
+}
+
 #endif

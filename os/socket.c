@@ -4,8 +4,8 @@
  *
  * A msghdr and its iovec are copied; the host sees the copies, with pointers
  * to the guest's data. What the host writes back into the msghdr is copied
- * to the guest's. A datagram is never split: see packet.c. A stream's message
- * may end early, as it may natively.
+ * to the guest's. A datagram is never split: see packet.c; a stream's message
+ * goes in portions, as any write.
  */
 #include <linux/filter.h>
 #include <linux/net.h>
@@ -13,8 +13,10 @@
 
 #include "os/io.h"
 
+#define MSG_PEEK 0x2
 #define MSG_DONTWAIT 0x40
 #define MSG_WAITALL 0x100
+#define MSG_NOSIGNAL 0x4000
 #define MSG_WAITFORONE 0x10000
 #define SOCK_STREAM 1
 #define SOL_SOCKET 1
@@ -88,6 +90,7 @@ long sys_sendto(struct kthread *t, struct ucontext *uc, const long a[6])
 		if (ret < 0)
 			return done ? (long)done : ret;
 		done += (uint64_t)ret;
+		args[3] |= MSG_NOSIGNAL; /* as natively, once some went */
 	} while (more && (uint64_t)ret == room && done < len);
 	return (long)done;
 }
@@ -106,7 +109,8 @@ static void add_name(struct buffers *b, uint64_t name, uint64_t len_addr)
 long sys_recvfrom(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint64_t len = (uint64_t)a[2], done = 0, want, room;
-	bool stream = len > BUF_STREAM_BYTES && socket_is_stream(a[0]);
+	bool stream = len > BUF_STREAM_BYTES && !(a[3] & MSG_PEEK) &&
+		      socket_is_stream(a[0]);
 	long args[6], ret;
 	struct buffers b;
 
@@ -135,76 +139,146 @@ long sys_recvfrom(struct kthread *t, struct ucontext *uc, const long a[6])
 
 /* ---- messages ----------------------------------------------------------- */
 
-/*
- * Sends or receives the message described by the guest's header at addr,
- * with the host call nr (sendmsg or recvmsg).
- */
-static long message(struct kthread *t, long nr, long fd, uint64_t addr,
-		    long flags)
-{
-	bool send = nr == __NR_sendmsg;
-	uint32_t access = send ? FW_ACC_READ : FW_ACC_WRITE;
-	long args[6] = {fd, 0, flags}, ret;
-	struct k_msghdr hdr, copy;
-	struct packet p = {.mapped = 0};
+/* A message on its way: sendmsg or recvmsg. */
+struct message {
+	struct kthread *t;
+	bool send, in_portions; /* of a stream, more than go at once */
+	struct k_msghdr hdr;	/* the guest's */
+	struct k_msghdr copy;	/* the host's */
 	struct io_vector v;
-	struct buffers b;
+};
 
-	if (user_read(t, &hdr, addr, sizeof(hdr)))
-		return -EFAULT;
-	if (hdr.iovlen > IO_VECTOR_MAX)
-		return -EMSGSIZE;
-	copy = hdr;
-	buf_init(&b, t);
-	if (hdr.namelen > 0)
-		buf_add(&b, hdr.name, (uint32_t)hdr.namelen, access);
-	if (hdr.controllen <= INT32_MAX)
-		buf_add(&b, hdr.control, hdr.controllen, access);
-	io_vector_init(&v, hdr.iov, hdr.iovlen);
-	ret = io_vector_next(&v, &b, send);
+/* The first portion takes the name and the control data with it; what a later
+ * one receives of the latter ends the message, as natively. */
+static void message_buffers(struct message *m, struct buffers *b)
+{
+	uint32_t access = m->send ? FW_ACC_READ : FW_ACC_WRITE;
+
+	m->copy.iov = (uint64_t)m->v.piece;
+	buf_init(b, m->t);
+	if (m->copy.namelen > 0)
+		buf_add(b, m->copy.name, (uint32_t)m->copy.namelen, access);
+	if (m->copy.controllen <= INT32_MAX)
+		buf_add(b, m->copy.control, m->copy.controllen, access);
+}
+
+static long host_message(struct message *m, struct buffers *b, long fd,
+			 long flags)
+{
+	const long args[6] = {fd, (long)&m->copy, flags};
+
+	return m->send ? buf_call(b, __NR_sendmsg, args, BUF_AGAIN)
+		       : buf_call(b, __NR_recvmsg, args, BUF_ONCE);
+}
+
+/* All of it in one call, through memory of ours. */
+static long message_at_once(struct message *m, struct buffers *b, long fd,
+			    long flags)
+{
+	struct packet p = {.vector = m->hdr.iov, .count = m->hdr.iovlen};
+	long ret = packet_begin(m->t, &p, m->send);
+
 	if (ret)
 		return ret;
-	copy.iov = (uint64_t)v.piece;
-	copy.iovlen = v.n;
-	if (v.index < v.count && !socket_is_stream(fd)) {
-		p.vector = hdr.iov;
-		p.count = hdr.iovlen;
-		ret = packet_begin(t, &p, send);
-		if (ret)
-			return ret;
-		copy.iov = (uint64_t)&p.own;
-		copy.iovlen = 1;
-	}
-	args[1] = (long)&copy;
-	ret = buf_call(&b, nr, args, send ? BUF_AGAIN : BUF_ONCE);
-	if (p.mapped)
-		ret = packet_end(t, &p, send, ret);
-	if (ret < 0 || send)
+	m->copy.iov = (uint64_t)&p.own;
+	m->copy.iovlen = 1;
+	ret = host_message(m, b, fd, flags);
+	return packet_end(m->t, &p, m->send, ret);
+}
+
+/* The next portion. */
+static long message_portion(struct message *m, long fd, long flags)
+{
+	struct buffers b;
+	long ret;
+
+	message_buffers(m, &b);
+	ret = io_vector_next(&m->v, &b, m->send);
+	if (ret)
 		return ret;
-	hdr.namelen = copy.namelen;
-	hdr.controllen = copy.controllen;
-	hdr.flags = copy.flags;
-	return user_write(t, addr, &hdr, sizeof(hdr)) ? -EFAULT : ret;
+	m->copy.iovlen = m->v.n;
+	if (m->v.index < m->v.count && !m->in_portions) {
+		if ((flags & MSG_PEEK) || !socket_is_stream(fd))
+			return message_at_once(m, &b, fd, flags);
+		m->in_portions = true;
+	}
+	return host_message(m, &b, fd, flags);
+}
+
+/* Whether there are to be more, after one of `ret` bytes. */
+static bool message_goes_on(struct message *m, long ret, long flags)
+{
+	if (!m->in_portions || (uint64_t)ret != m->v.bytes ||
+	    m->v.index == m->v.count)
+		return false;
+	if (m->send)
+		return true;
+	return (flags & MSG_WAITALL) && !m->copy.controllen;
+}
+
+/* The name is the first portion's; control data are the last one's: no other
+ * has any. */
+static long message_received(struct message *m, uint64_t addr, long ret)
+{
+	m->hdr.controllen = m->copy.controllen;
+	return user_write(m->t, addr, &m->hdr, sizeof(m->hdr)) ? -EFAULT : ret;
+}
+
+/* Sends or receives the message described by the guest's header at addr. */
+static long message(struct kthread *t, bool send, long fd, uint64_t addr,
+		    long flags)
+{
+	struct message m; /* large */
+	long ret, done = 0;
+
+	m.t = t;
+	m.send = send;
+	m.in_portions = false;
+	if (user_read(t, &m.hdr, addr, sizeof(m.hdr)))
+		return -EFAULT;
+	if (m.hdr.iovlen > IO_VECTOR_MAX)
+		return -EMSGSIZE;
+	m.copy = m.hdr;
+	io_vector_init(&m.v, m.hdr.iov, m.hdr.iovlen);
+	while ((ret = message_portion(&m, fd, flags)) >= 0) {
+		if (!done) {
+			m.hdr.namelen = m.copy.namelen;
+			m.hdr.flags = 0;
+		}
+		m.hdr.flags |= m.copy.flags;
+		done += ret;
+		if (!message_goes_on(&m, ret, flags))
+			break;
+		m.copy.namelen = 0;
+		m.copy.controllen = send ? 0 : m.hdr.controllen;
+		if (send)
+			flags |= MSG_NOSIGNAL; /* as natively, once some went */
+	}
+	if (ret < 0 && !done)
+		return ret;
+	if (ret < 0)
+		m.copy.controllen = 0; /* the portions before had none */
+	return send ? done : message_received(&m, addr, done);
 }
 
 long sys_sendmsg(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
-	return message(t, __NR_sendmsg, a[0], (uint64_t)a[1], a[2]);
+	return message(t, true, a[0], (uint64_t)a[1], a[2]);
 }
 
 long sys_recvmsg(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
-	return message(t, __NR_recvmsg, a[0], (uint64_t)a[1], a[2]);
+	return message(t, false, a[0], (uint64_t)a[1], a[2]);
 }
 
 /* Message i of an array; its length goes into the array. */
-static long message_of(struct kthread *t, long nr, const long a[6], uint64_t i,
-		       long flags)
+static long message_of(struct kthread *t, bool send, const long a[6],
+		       uint64_t i, long flags)
 {
 	uint64_t addr = (uint64_t)a[1] + i * sizeof(struct k_mmsghdr);
-	long ret = message(t, nr, a[0], addr, flags);
+	long ret = message(t, send, a[0], addr, flags);
 	uint32_t len = (uint32_t)ret;
 
 	if (ret < 0)
@@ -227,7 +301,7 @@ long sys_sendmmsg(struct kthread *t, struct ucontext *uc, const long a[6])
 
 	(void)uc;
 	for (uint64_t i = 0; i < n; i++) {
-		ret = message_of(t, __NR_sendmsg, a, i, a[3]);
+		ret = message_of(t, true, a, i, a[3]);
 		if (ret)
 			return i ? (long)i : ret;
 	}
@@ -261,7 +335,7 @@ long sys_recvmmsg(struct kthread *t, struct ucontext *uc, const long a[6])
 		end = now_ns() + ts.tv_sec * NSEC + ts.tv_nsec;
 	}
 	while (i < n) {
-		ret = message_of(t, __NR_recvmsg, a, i, flags);
+		ret = message_of(t, false, a, i, flags);
 		if (ret)
 			break;
 		i++;

@@ -234,6 +234,60 @@ static void blocked(void)
 	printf("blocked reads: ok\n");
 }
 
+/* The other end of a pair: sends back all that it gets. */
+static pid_t echo(const int pair[2], size_t bytes)
+{
+	uint64_t *room;
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (pid)
+		return pid;
+	must(!close(pair[0]));
+	room = map_anon(bytes, 0);
+	read_all(pair[1], room, bytes);
+	write_all(pair[1], room, bytes);
+	_exit(0);
+}
+
+/* A message of a stream is sent whole, however long, and received whole if
+ * one waits for that; looked at, it is what it is when it is read. */
+static void long_messages(void)
+{
+	const size_t words = 3 * MIB / 8, look = 150000;
+	uint64_t *out = map_anon(3 * MIB, 0), *in = map_anon(3 * MIB, 0);
+	struct iovec v[3] = {{out, PAGE + 8}, {out + 513, MIB},
+			     {out + 513 + MIB / 8, 2 * MIB - PAGE - 8}};
+	struct msghdr m = {.msg_iov = v, .msg_iovlen = 3};
+	int pair[2], room = MIB;
+	pid_t pid;
+
+	must(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	pid = echo(pair, 3 * MIB);
+	must(!close(pair[1]));
+	fill(out, words, 7);
+	must(sendmsg(pair[0], &m, 0) == 3 * MIB);
+	for (unsigned i = 0; i < 3; i++)
+		v[i].iov_base = (char *)in + ((char *)v[i].iov_base -
+					      (char *)out);
+	must(recvmsg(pair[0], &m, MSG_WAITALL) == 3 * MIB && !m.msg_flags);
+	check(in, words, 7);
+	must(wait_for(pid) == 0 && !close(pair[0]));
+	must(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	must(!setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)));
+	write_all(pair[0], out, look);
+	for (unsigned i = 0; i < 3; i++) {
+		memset(in, 0, look);
+		must(recv(pair[1], in, look, i < 2 ? MSG_PEEK | MSG_WAITALL
+						   : MSG_WAITALL) ==
+		     (ssize_t)look);
+		check(in, look / 8, 7);
+	}
+	must(!close(pair[0]) && !close(pair[1]));
+	must(!munmap(out, 3 * MIB) && !munmap(in, 3 * MIB));
+	printf("long messages: ok\n");
+}
+
 int main(void)
 {
 	setbuf(stdout, NULL);
@@ -241,6 +295,7 @@ int main(void)
 	files();
 	vectors();
 	messages();
+	long_messages();
 	polling();
 	blocked();
 	return 0;

@@ -407,10 +407,69 @@ static void continued(void)
 	signal(SIGCONT, SIG_DFL);
 }
 
-int main(void)
+static _Noreturn void end_42(int sig)
+{
+	(void)sig;
+	_exit(42);
+}
+
+/* A child is sent a signal that it handles before it has done anything. */
+static void at_birth(void)
+{
+	pid_t pid;
+
+	handle(SIGTERM, end_42, 0);
+	for (unsigned i = 0; i < 30; i++) {
+		pid = fork();
+		must(pid >= 0);
+		for (alarm(pid ? 0 : 20); !pid;)
+			pause();
+		must(!kill(pid, SIGTERM));
+		must(wait_for(pid) == 42);
+	}
+	signal(SIGTERM, SIG_DFL);
+	printf("signals at birth: ok\n");
+}
+
+/* A signal amid exec is handled before, or ends the new program. */
+static void amid_exec(void)
+{
+	int pair[2], how;
+	char byte = 1;
+	pid_t pid;
+
+	handle(SIGUSR1, end_42, 0);
+	for (unsigned i = 0; i < 60; i++) {
+		must(!pipe(pair));
+		pid = fork();
+		must(pid >= 0);
+		if (!pid) {
+			must(write(pair[1], &byte, 1) == 1);
+			execl("/proc/self/exe", "sigs", "rest", NULL);
+			_exit(9);
+		}
+		must(read(pair[0], &byte, 1) == 1);
+		for (uint64_t end = now_ns() + i % 30 * 20000; now_ns() < end;)
+			;
+		must(!kill(pid, SIGUSR1));
+		how = wait_for(pid);
+		must(how == 42 || how == 1000 + SIGUSR1);
+		must(!close(pair[0]) && !close(pair[1]));
+	}
+	signal(SIGUSR1, SIG_DFL);
+	printf("signals amid exec: ok\n");
+}
+
+int main(int argc, char **argv)
 {
 	setbuf(stdout, NULL);
+	if (argc > 1 && !strcmp(argv[1], "rest")) {
+		sleep(20);
+		return 7;
+	}
 	continued();
+	at_birth();
+	amid_exec();
 	basics();
 	masks();
 	stacks();
