@@ -32,9 +32,10 @@
 /* Flags that we act on ourselves and keep from the host. */
 #define CLONE_OURS                                                           \
 	(CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |         \
-	 CLONE_CHILD_SETTID | CLONE_PIDFD)
+	 CLONE_CHILD_SETTID | CLONE_PIDFD | CLONE_CLEAR_SIGHAND)
 
 #define FORK_TRIES 16
+#define CLONE_ARGS_FIRST 64 /* bytes of the first struct clone_args */
 
 /* ---- fork --------------------------------------------------------------- */
 
@@ -81,6 +82,9 @@ static void fork_child(struct kthread *t, struct fw_proc *proc,
 		user_write(t, rq->ctid, &p->pid, 4);
 	if (rq->stack)
 		uc->uc_mcontext.rsp = rq->stack;
+	if (rq->flags & CLONE_CLEAR_SIGHAND)
+		signals_default(t);
+	agent_await(t);
 }
 
 /* In the parent, when the host refused. */
@@ -206,6 +210,7 @@ struct vchild {
 	struct ucontext *uc;
 	struct fw_proc *proc;
 	uint64_t serial;
+	bool clears; /* CLONE_CLEAR_SIGHAND */
 	struct kproc p;
 };
 
@@ -221,6 +226,8 @@ static void vfork_main(void *arg)
 	v->proc->state = FW_PROC_RUNS;
 	t->actor->host_tid = t->tid;
 	t->actor->host_pid = v->p.pid;
+	if (v->clears)
+		signals_default(t);
 	fs_leave(t);
 	k_resume(v->uc);
 }
@@ -282,6 +289,7 @@ static struct vchild *vfork_prepare(struct kthread *t,
 		return NULL;
 	memcpy(&v->p, t->p, sizeof(v->p));
 	v->p.vfork_child = 1;
+	v->clears = rq->flags & CLONE_CLEAR_SIGHAND;
 	v->p.odd_children = 0;
 	v->p.n_threads = 1;
 	v->p.sig_lock = 0;
@@ -354,7 +362,8 @@ static long do_clone(struct kthread *t, struct ucontext *uc,
 
 	if (t->p->run->state == FW_RUN_ENDING)
 		return -EAGAIN;
-	if (rq->flags & (CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP))
+	if ((rq->flags & CLONE_INTO_CGROUP) ||
+	    ((rq->flags & CLONE_SIGHAND) && (rq->flags & CLONE_CLEAR_SIGHAND)))
 		return -EINVAL;
 	if (rq->flags & CLONE_THREAD)
 		return thread_clone(t, uc, rq);
@@ -396,7 +405,7 @@ long sys_vfork(struct kthread *t, struct ucontext *uc, const long a[6])
 long sys_clone(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	struct clone_request rq = {
-		.flags = (uint64_t)a[0] & ~CSIGNAL,
+		.flags = (uint32_t)a[0] & ~CSIGNAL,
 		.exit_signal = (uint32_t)((uint64_t)a[0] & CSIGNAL),
 		.stack = (uint64_t)a[1],
 		.ptid = (uint64_t)a[2],
@@ -405,23 +414,62 @@ long sys_clone(struct kthread *t, struct ucontext *uc, const long a[6])
 		.pidfd = (uint64_t)a[2],
 	};
 
+	/* One word for the two. */
+	if ((rq.flags & CLONE_PIDFD) && (rq.flags & CLONE_PARENT_SETTID))
+		return -EINVAL;
 	return do_clone(t, uc, &rq);
+}
+
+struct k_clone_args { /* struct clone_args, third version */
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
+	uint64_t stack, stack_size, tls;
+	uint64_t set_tid, set_tid_size, cgroup;
+};
+
+/* As the host reads it: what it does not know must be 0. */
+static long read_clone_args(struct kthread *t, uint64_t at, uint64_t size,
+			    struct k_clone_args *ret)
+{
+	uint64_t known = size < sizeof(*ret) ? size : sizeof(*ret);
+	uint8_t byte;
+
+	memset(ret, 0, sizeof(*ret));
+	if (size > FW_PAGE_SIZE)
+		return -E2BIG;
+	if (size < CLONE_ARGS_FIRST)
+		return -EINVAL;
+	for (uint64_t i = known; i < size; i++) {
+		if (user_read(t, &byte, at + i, 1))
+			return -EFAULT;
+		if (byte)
+			return -E2BIG;
+	}
+	return user_read(t, ret, at, known) ? -EFAULT : 0;
+}
+
+/* -EPERM: a thread's number cannot be chosen in a run. */
+static long check_clone_args(const struct k_clone_args *args)
+{
+	if (args->exit_signal & ~CSIGNAL || args->flags & CSIGNAL)
+		return -EINVAL;
+	if (!args->stack != !args->stack_size ||
+	    !args->set_tid != !args->set_tid_size)
+		return -EINVAL;
+	if ((args->flags & (CLONE_THREAD | CLONE_PARENT)) && args->exit_signal)
+		return -EINVAL;
+	return args->set_tid ? -EPERM : 0;
 }
 
 long sys_clone3(struct kthread *t, struct ucontext *uc, const long a[6])
 {
-	struct { /* struct clone_args, first version */
-		uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
-		uint64_t stack, stack_size, tls;
-	} args;
+	struct k_clone_args args;
 	struct clone_request rq;
+	long r = read_clone_args(t, (uint64_t)a[0], (uint64_t)a[1], &args);
 
-	if (a[1] < (long)sizeof(args))
-		return -EINVAL;
-	if (user_read(t, &args, (uint64_t)a[0], sizeof(args)))
-		return -EFAULT;
-	if (args.exit_signal & ~CSIGNAL || args.flags & CSIGNAL)
-		return -EINVAL;
+	if (!r)
+		r = check_clone_args(&args);
+	if (r)
+		return r;
 	rq = (struct clone_request){
 		.flags = args.flags,
 		.exit_signal = (uint32_t)args.exit_signal,

@@ -83,6 +83,16 @@ static long action_set(struct kthread *t, int sig, const struct k_action *new,
 	return ret;
 }
 
+void signals_default(struct kthread *t)
+{
+	const struct k_action act = {.handler = SIGNAL_DFL};
+	struct k_action old;
+
+	for (int sig = 1; sig <= K_NSIG; sig++)
+		if (t->p->actions[sig].handler > SIGNAL_IGN)
+			action_set(t, sig, &act, &old);
+}
+
 long sys_rt_sigaction(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	int sig = (int)a[0];

@@ -14,6 +14,9 @@
  * use, and delivers held signals that are no longer blocked. */
 void signal_call_end(struct kthread *t, struct ucontext *uc);
 
+/* Signals that are handled get their default action (CLONE_CLEAR_SIGHAND). */
+void signals_default(struct kthread *t);
+
 /* Makes `mask` the guest's, from the return to uc on. */
 void signal_set_mask(struct kthread *t, struct ucontext *uc, uint64_t mask);
 

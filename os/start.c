@@ -194,6 +194,7 @@ static void enter_new_space(struct kthread *t)
 	leave_shared_space(p->proc);
 	fw_space_hand_over(p->mm, t->actor, p->space, &p->proc->space);
 	leave_own_space(t);
+	t->actor->port_thread = (uint64_t)t;
 	if (agent_start(t))
 		no_memory(t);
 }
@@ -345,6 +346,7 @@ static void image_main(void *arg)
 	t->p->proc->state = FW_PROC_RUNS;
 	t->p->run->state = FW_RUN_GOING;
 	first_context(t, &uc, im.start, sp);
+	agent_await(t);
 	fs_leave(t);
 	k_resume(&uc);
 }

@@ -110,38 +110,71 @@ long thread_clone(struct kthread *t, const struct ucontext *uc,
 
 #define ROBUST_LIMIT 2048
 
-static void robust_died(struct kthread *t, uint64_t entry, int64_t offset)
+static void robust_died(struct kthread *t, uint32_t tid, uint64_t entry,
+			int64_t offset)
 {
 	uint64_t at = (entry & ~1ull) + (uint64_t)offset;
 	uint32_t word;
 
-	if (user_read(t, &word, at, 4) || (word & LOCKW_TID_MASK) != t->tid)
+	if (user_read(t, &word, at, 4) || (word & LOCKW_TID_MASK) != tid)
 		return;
 	word = (word & LOCKW_WAITERS) | LOCKW_OWNER_DIED;
 	if (!user_write(t, at, &word, 4) && word & LOCKW_WAITERS)
 		os_futex_wake(t, at, 1);
 }
 
-/* What the host does for a thread's robust list, for the guest's. */
-static void robust_exit(struct kthread *t)
+/* What the host does for a thread's robust list, for the guest's, once: `t`
+ * is this thread itself, or the agent of its process, which is dead. */
+static void robust_ends(struct kthread *t, struct kthread *whose)
 {
-	uint64_t head[3], entry;
+	uint64_t head[3], entry, list = whose->guest_robust;
 
-	if (!t->guest_robust || user_read(t, head, t->guest_robust, 24))
+	whose->guest_robust = 0;
+	if (!list || user_read(t, head, list, 24))
 		return;
 	entry = head[0];
 	for (unsigned i = 0; i < ROBUST_LIMIT; i++) {
 		uint64_t next;
 
-		if ((entry & ~1ull) == t->guest_robust ||
+		if ((entry & ~1ull) == list ||
 		    user_read(t, &next, entry & ~1ull, 8))
 			break;
 		if (entry != head[2])
-			robust_died(t, entry, (int64_t)head[1]);
+			robust_died(t, whose->tid, entry, (int64_t)head[1]);
 		entry = next;
 	}
 	if (head[2])
-		robust_died(t, head[2], (int64_t)head[1]);
+		robust_died(t, whose->tid, head[2], (int64_t)head[1]);
+}
+
+/* Threads of a dead process that have a robust list. */
+struct robust_threads {
+	uint64_t serial;
+	unsigned n;
+	struct kthread *found[32];
+};
+
+static void robust_visit(struct fw_actor *actor, void *arg)
+{
+	struct kthread *whose = (struct kthread *)actor->port_thread;
+	struct robust_threads *r = arg;
+
+	if (actor->port_ptr == r->serial && whose && r->n < 32 &&
+	    whose->guest_robust)
+		r->found[r->n++] = whose;
+}
+
+/* Their kernel stacks are in our space still. */
+void os_process_died(struct kthread *t, uint64_t serial)
+{
+	struct robust_threads r = {.serial = serial};
+
+	do {
+		r.n = 0;
+		fw_actor_each(t->p->mm, t->actor, robust_visit, &r);
+		for (unsigned i = 0; i < r.n; i++)
+			robust_ends(t, r.found[i]);
+	} while (r.n == 32);
 }
 
 static void clear_tid(struct kthread *t)
@@ -158,7 +191,7 @@ long sys_exit(struct kthread *t, struct ucontext *uc, const long a[6])
 
 	(void)uc;
 	HC4(__NR_rt_sigprocmask, 2, &all, 0, 8);
-	robust_exit(t);
+	robust_ends(t, t);
 	if (__atomic_sub_fetch(&t->p->n_threads, 1, __ATOMIC_SEQ_CST) == 0)
 		k_exit_group(t, (int)a[0]);
 	clear_tid(t);
@@ -170,8 +203,7 @@ long sys_exit(struct kthread *t, struct ucontext *uc, const long a[6])
 long sys_exit_group(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	(void)uc;
-	if (t->guest_robust)
-		robust_exit(t);
+	robust_ends(t, t);
 	k_exit_group(t, (int)a[0]);
 }
 

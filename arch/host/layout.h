@@ -215,6 +215,7 @@ struct fw_space_port {
 	uint32_t agent_pid;	/* 0 before it exists */
 	uint32_t owner_pid;	/* the guest whose space it is */
 	uint32_t gone;		/* 1: the guest has left (exec): destroy */
+	uint32_t apart;		/* futex; 1: the agent has let go of files */
 	uint64_t owner_serial;
 };
 _Static_assert(sizeof(struct fw_space_port) <= 64, "fits space->port");

@@ -79,7 +79,7 @@ struct fw_actor {
 	uint32_t id;	    /* index + generation; never 0 */
 	uint32_t host_tid;  /* (P) */
 	uint32_t host_pid;  /* (P) */
-	uint64_t port_ptr;  /* (P) */
+	uint64_t port_ptr, port_thread; /* (P) */
 	struct fw_space *space; /* space whose pages are announced, or NULL */
 	uint32_t n_announced;
 	uint32_t n_held;	/* frames listed in held[] */

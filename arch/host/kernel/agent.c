@@ -52,7 +52,7 @@ static bool system_gone(void)
  * its SIGIO is this process alone), as number 0; the RAM and the page files,
  * since it may have to bring in pages (copy_serve); nothing else.
  */
-static void agent_descriptors(struct kthread *t)
+static void agent_descriptors(struct kthread *t, struct fw_space_port *sp)
 {
 	long life = run_fd(t->p->run, FW_FD_LIFE);
 	char path[32] = "/proc/self/fd/";
@@ -64,6 +64,8 @@ static void agent_descriptors(struct kthread *t)
 	HC1(__NR_close, run_fd(t->p->run, FW_FD_EXE));
 	HC3(__NR_close_range,
 	    run_fd(t->p->run, FW_FD_STORE + t->p->run->n_stores), ~0u, 0);
+	__atomic_store_n(&sp->apart, 1, __ATOMIC_SEQ_CST);
+	lockw_futex(&sp->apart, LOCKW_FUTEX_WAKE, INT32_MAX, NULL);
 	for (long n = life; n; n /= 10)
 		end++;
 	from = end;
@@ -169,6 +171,7 @@ static _Noreturn void agent_end(struct kthread *t, bool dead)
 
 	fwp_unlock(&fw_space_port(space)->life);
 	if (dead && proc_leave_space(t, proc, space, serial, true)) {
+		os_process_died(t, serial);
 		usage_process_ends(t);
 		proc_reap_actors(t, serial, 0);
 		fw_space_destroy_ref(mm, t->actor, &proc->old_space);
@@ -246,7 +249,7 @@ static void agent_main(void *arg)
 	struct kthread *t = arg;
 	struct fw_space_port *sp = fw_space_port(t->p->space);
 
-	agent_descriptors(t);
+	agent_descriptors(t, sp);
 	kthread_adopt(t);
 	agent_note(t);
 	t->actor->host_tid = t->actor->host_pid = t->tid;
@@ -328,6 +331,15 @@ long agent_start(struct kthread *t)
 	__atomic_add_fetch(&t->p->run->n_agents, 1, __ATOMIC_SEQ_CST);
 	stop_if_begun(t);
 	return 0;
+}
+
+void agent_await(struct kthread *t)
+{
+	struct fw_space_port *sp = fw_space_port(t->p->space);
+
+	while (!__atomic_load_n(&sp->apart, __ATOMIC_SEQ_CST) &&
+	       thread_lives(sp->agent_pid))
+		fwp_wait(&sp->apart, 0, 0);
 }
 
 void agent_leave(struct kthread *t, struct fw_space *space)

@@ -248,6 +248,10 @@ void os_exe_name(struct kthread *t, long fd, const char *otherwise);
 /* Notes that something was asked for which runs do not have. */
 void os_refused(struct kthread *t, enum fw_refusal kind);
 
+/* In the agent: the process with this serial number is dead, but what it had is
+ * there still. What the host does for the locks that it held is done. */
+void os_process_died(struct kthread *t, uint64_t serial);
+
 /* Installs the seccomp filter (once per run, in the first guest). */
 long os_filter_install(struct kthread *t);
 

@@ -74,6 +74,8 @@ long kthread_actor(struct kthread *t, struct kthread *by)
 	actor->host_tid = t->tid;
 	actor->host_pid = t->p->pid;
 	actor->port_ptr = t->p->proc && !t->is_agent ? t->p->proc->serial : 0;
+	/* For its agent (os_process_died); from exec on, the new one. */
+	actor->port_thread = t->p->space ? (uint64_t)t : 0;
 	t->actor = actor;
 	return 0;
 }

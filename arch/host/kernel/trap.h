@@ -97,6 +97,9 @@ void procs_unlock(struct kthread *t);
 /* agent.c */
 /* Starts the agent of the space in which this process lives. */
 long agent_start(struct kthread *t);
+/* Waits until the new agent has let go of the files that its guest has: until
+ * then they would not be closed when the guest closes them, or ends. */
+void agent_await(struct kthread *t);
 /* Says to the agent that the guest has left this space (exec). */
 void agent_leave(struct kthread *t, struct fw_space *space);
 
