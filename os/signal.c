@@ -438,6 +438,15 @@ static void give_back(struct kthread *t, const siginfo_t *info)
 	HC4(__NR_rt_tgsigqueueinfo, t->p->pid, t->tid, sig, info);
 }
 
+void signals_leave(struct kthread *t)
+{
+	int code = t->pending_info.si_code;
+
+	if (t->pending && (code == SI_USER || code == SI_QUEUE))
+		give_back(t, &t->pending_info);
+	t->pending = 0;
+}
+
 void os_signal(struct kthread *t, struct ucontext *uc, const siginfo_t *sent)
 {
 	siginfo_t copy = *sent, *info = &copy;

@@ -17,6 +17,10 @@ void signal_call_end(struct kthread *t, struct ucontext *uc);
 /* Signals that are handled get their default action (CLONE_CLEAR_SIGHAND). */
 void signals_default(struct kthread *t);
 
+/* The thread ends, all signals blocked: one that it has taken for the process
+ * is for another thread. */
+void signals_leave(struct kthread *t);
+
 /* Makes `mask` the guest's, from the return to uc on. */
 void signal_set_mask(struct kthread *t, struct ucontext *uc, uint64_t mask);
 

@@ -7,6 +7,7 @@
  * not be there when the host gets to it.
  */
 #include "arch/host/kernel/trap.h"
+#include "os/signal.h"
 #include "os/thread.h"
 
 #define CLONE_SETTLS 0x80000ull
@@ -191,6 +192,7 @@ long sys_exit(struct kthread *t, struct ucontext *uc, const long a[6])
 
 	(void)uc;
 	HC4(__NR_rt_sigprocmask, 2, &all, 0, 8);
+	signals_leave(t);
 	robust_ends(t, t);
 	if (__atomic_sub_fetch(&t->p->n_threads, 1, __ATOMIC_SEQ_CST) == 0)
 		k_exit_group(t, (int)a[0]);
