@@ -602,12 +602,23 @@ long sys_mprotect(struct kthread *t, struct ucontext *uc, const long a[6])
 
 /* ---- brk ---------------------------------------------------------------- */
 
+/* What brk makes is one region with what lies below when that is the same. It
+ * need not be: other calls may have put anything there. */
+static bool is_heap_below(struct kthread *t, uint64_t end)
+{
+	struct fw_vad v;
+
+	return end > page_up(t->p->regions->brk_start) &&
+	       region_from(t, end - 1, &v) && vad_end(&v) == end &&
+	       v.kind == FW_VAD_PRIVATE && v.prot == (FW_PROT_R | FW_PROT_W) &&
+	       v.max_prot == OS_PROT_BITS && v.flags == locked_future(t);
+}
+
 static long brk_grow(struct kthread *t, uint64_t from, uint64_t to)
 {
 	struct kproc *p = t->p;
 
-	if (!p->regions->lock_future &&
-	    from > page_up(p->regions->brk_start) &&
+	if (is_heap_below(t, from) &&
 	    fw_extend(p->mm, t->actor, p->space, from, to - from) == FW_OK)
 		return 0;
 	return map_backing(t, from, to - from, FW_PROT_R | FW_PROT_W,

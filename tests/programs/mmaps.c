@@ -220,6 +220,80 @@ static void breaking(void)
 	must(sbrk(-10 * (intptr_t)PAGE) == start + 10 * PAGE);
 }
 
+/* Does something to the heap's last page. */
+static int last_of_heap(char *p, unsigned how, int fd)
+{
+	const int there = MAP_FIXED | MAP_PRIVATE;
+
+	switch (how) {
+	case 0:
+		return mprotect(p, PAGE, PROT_NONE);
+	case 1:
+		return mprotect(p, PAGE, PROT_READ | PROT_EXEC);
+	case 2:
+		return madvise(p, PAGE, MADV_DONTFORK);
+	case 3:
+		return madvise(p, PAGE, MADV_WIPEONFORK);
+	case 4:
+		return madvise(p, PAGE, MADV_SEQUENTIAL);
+	case 5:
+		return mlock(p, PAGE);
+	case 6:
+		return munmap(p, PAGE);
+	case 7:
+		return mmap(p, PAGE, RW, there, fd, 0) == p ? 0 : -1;
+	case 8:
+		return mmap(p, PAGE, RW, MAP_FIXED | MAP_SHARED, fd, 0) == p
+			       ? 0
+			       : -1;
+	default:
+		return mmap(p, PAGE, RW, MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0) == p
+			       ? 0
+			       : -1;
+	}
+}
+
+/* Whatever its last page has become, the heap grows by memory of its own. */
+static void heap_after(unsigned how, int fd)
+{
+	char *p = sbrk(0), seen;
+	pid_t pid;
+
+	must(p != (void *)-1);
+	must(sbrk((intptr_t)(2 * PAGE + (-(uintptr_t)p & 4095))) == p);
+	p += -(uintptr_t)p & 4095;
+	must(!last_of_heap(p + PAGE, how, fd));
+	must(sbrk(2 * PAGE) == p + 2 * PAGE);
+	printf("heap after %u: %c", how, probe(p + 2 * PAGE));
+	p[3 * PAGE] = 'h';
+	pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		seen = probe(p + 3 * PAGE);
+		printf(" %c %c", seen, seen == 'w' ? p[3 * PAGE] : '-');
+		p[3 * PAGE] = 'c';
+		_exit(0);
+	}
+	must(wait_for(pid) == 0);
+	printf(" %c\n", p[3 * PAGE]);
+}
+
+static void breaking_odd(int fd)
+{
+	pid_t pid;
+
+	for (unsigned how = 0; how < 10; how++) {
+		pid = fork();
+		must(pid >= 0);
+		if (!pid) {
+			heap_after(how, fd);
+			_exit(0);
+		}
+		must(wait_for(pid) == 0);
+	}
+}
+
 /* Address space costs nothing until it is used. */
 static void reserving(void)
 {
@@ -423,6 +497,7 @@ int main(void)
 	advising(fd);
 	sharing();
 	breaking();
+	breaking_odd(fd);
 	reserving();
 	many_pieces();
 	side_by_side(fd);
