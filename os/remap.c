@@ -54,6 +54,21 @@ long window_dup(struct kthread *t, uint64_t window, uint64_t len)
 	return window_put(t, window, 0, len);
 }
 
+/* The same of a private window, which has no pages of its own: the host moves
+ * it and leaves it behind. -EINVAL of hosts that do not do that with files. */
+static long window_dup_private(struct kthread *t, uint64_t window, uint64_t len)
+{
+	long at = window_place(t, len), r;
+
+	if (K_IS_ERR(at))
+		return -ENOMEM;
+	r = HC5(__NR_mremap, window, len, len,
+		MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, at);
+	if (K_IS_ERR(r))
+		window_close((uint64_t)at, len);
+	return r;
+}
+
 /*
  * A view that grows needs a longer window: where it is, or elsewhere; the
  * region's cookie says where. A shared one is copied before the old one goes,
@@ -257,61 +272,84 @@ static long duplicate(const struct remap *m, const struct fw_vad *v,
 	return r ? r : (long)to;
 }
 
+/* Another window for what the range shows of a file; 0 when it shows none. */
+static long second_window(const struct remap *m, const struct fw_vad *v)
+{
+	uint64_t window = vad_window(v) + (m->old - vad_start(v));
+
+	if (v->kind == FW_VAD_PRIVATE_VIEW)
+		return window_dup_private(m->t, window, m->old_len);
+	return v->kind == FW_VAD_HOST
+		       ? window_dup(m->t, window, m->old_len)
+		       : 0;
+}
+
 /*
  * MREMAP_DONTUNMAP: what is left behind is the same mapping without pages of
- * its own. One of the two needs a window of its own: what has moved, so that
- * the other goes on together with its neighbours. (A private view of a file
- * cannot be given another window.) As at Linux, all of the old region is not
- * locked any more.
+ * its own. One of the two needs the other window: what has moved, so that the
+ * other goes on together with its neighbours. As at Linux, all of the old
+ * region is not locked any more.
  */
-static long leave_behind(const struct remap *m, struct fw_vad *v, uint64_t to)
+static long leave_behind(const struct remap *m, struct fw_vad *v, uint64_t to,
+			 uint64_t window)
 {
 	struct kproc *p = m->t->p;
-	uint64_t len = m->old_len, window = 0, cookie;
-	long r = 0;
+	uint64_t len = m->old_len, cookie;
+	long r;
 
 	v->page += (m->old - vad_start(v)) >> FW_PAGE_SHIFT;
 	v->flags &= ~OS_LOCKED_BITS;
-	if (v->kind == FW_VAD_HOST) {
-		r = window_dup(m->t, vad_window(v), len);
-		if (K_IS_ERR(r))
-			return r;
-		window = (uint64_t)r;
+	if (window) {
 		cookie = window - (v->page << FW_PAGE_SHIFT);
 		if (fw_set_cookie(p->mm, m->t->actor, p->space, to, len,
-				  cookie) == FW_OK)
-			window = 0;
-		else
+				  cookie) != FW_OK)
 			v->cookie = cookie;
 	}
 	r = map_like(m->t, v, m->old, len, v->flags, false);
 	if (r && window)
-		window_close(window, len);
+		window_close(vad_window(v), len);
 	fw_set_flags(p->mm, m->t->actor, p->space, vad_start(v),
 		     vad_end(v) - vad_start(v), 0, OS_LOCKED_BITS);
 	return r;
 }
 
+static long move_and_leave(const struct remap *m, struct fw_vad *v, uint64_t to)
+{
+	struct kproc *p = m->t->p;
+	enum fw_status s;
+	long r, window;
+
+	if (!hold_section(m->t, m->old, v))
+		return -EFAULT;
+	window = second_window(m, v);
+	r = K_IS_ERR(window) ? window : 0;
+	if (!r) {
+		s = fw_move(p->mm, m->t->actor, p->space, m->old, m->old_len,
+			    to);
+		r = s == FW_E_FAULT ? -EFAULT : map_errno(s);
+		if (!r)
+			r = leave_behind(m, v, to, (uint64_t)window);
+		else if (window)
+			window_close((uint64_t)window, m->old_len);
+	}
+	let_go_section(m->t, v);
+	return r ? r : (long)to;
+}
+
 static long move_pages(const struct remap *m, struct fw_vad *v, uint64_t to)
 {
 	struct kproc *p = m->t->p;
-	bool keep = m->flags & MREMAP_DONTUNMAP;
 	enum fw_status s;
-	long r = 0;
 
-	if (keep && !hold_section(m->t, m->old, v))
-		return -EFAULT;
+	if (m->flags & MREMAP_DONTUNMAP)
+		return move_and_leave(m, v, to);
 	s = replaces(m) ? fw_move_over(p->mm, m->t->actor, p->space, m->old,
 				       m->old_len, to, m->new_len)
 			: fw_move(p->mm, m->t->actor, p->space, m->old,
 				  m->old_len, to);
-	if (s == FW_OK && keep)
-		r = leave_behind(m, v, to);
-	if (keep)
-		let_go_section(m->t, v);
 	if (s != FW_OK)
 		return s == FW_E_FAULT ? -EFAULT : map_errno(s);
-	return r ? r : (long)to;
+	return (long)to;
 }
 
 /* Moves the range, which lies in region v, to `to`, which is free or replaced;
@@ -435,12 +473,9 @@ static long remap_to(struct remap *m, struct fw_vad *v)
 			return r;
 		m->old_len = m->new_len;
 	}
-	if (m->flags & MREMAP_DONTUNMAP) {
-		if (!limits_allow(m->t, m->old_len, vad_is_data(v)))
-			return -ENOMEM;
-		if (v->kind == FW_VAD_PRIVATE_VIEW)
-			return -EINVAL;
-	}
+	if (m->flags & MREMAP_DONTUNMAP &&
+	    !limits_allow(m->t, m->old_len, vad_is_data(v)))
+		return -ENOMEM;
 	return replaces(m) ? move_to(m, v, m->to) : remap_anywhere(m, v);
 }
 

@@ -265,15 +265,6 @@ static void remapped(struct range r, long new_n, char *to, int flags)
 	model_map((struct range){page, new_n}, p.kind, p.prot, p.file);
 }
 
-static bool any_of(struct range r, enum kind kind)
-{
-	bool any = false;
-
-	for (long i = r.start; i <= r.start + r.n && i < PAGES; i++)
-		any |= model[i].kind == kind;
-	return any;
-}
-
 void op_remap(void)
 {
 	struct range r = one_in(8) ? any_range() : alike_range(), old = r;
@@ -288,8 +279,6 @@ void op_remap(void)
 		flags |= MREMAP_FIXED;
 	if (one_in(6))
 		flags |= MREMAP_DONTUNMAP, new_n = one_in(4) ? new_n : r.n;
-	if (any_of(r, K_FILE))
-		flags &= ~MREMAP_DONTUNMAP; /* suites/differential */
 	if (one_in(10))
 		old.n = 0;
 	if (one_in(10) && parted(r))

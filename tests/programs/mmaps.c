@@ -356,6 +356,44 @@ static void side_by_side(int fd)
 	must(!munmap(p, 8 * PAGE) && !munmap(q, 5 * PAGE));
 }
 
+static char *leave(char *from, size_t len, char *to)
+{
+	return mremap(from, len, len,
+		      MREMAP_MAYMOVE | MREMAP_DONTUNMAP |
+			      (to ? MREMAP_FIXED : 0),
+		      to);
+}
+
+/* A private view of a file that moves and stays: what was written to it goes,
+ * what stays shows the file. */
+static void leaving_view(int fd)
+{
+	char *over = map_anon(3 * PAGE, 0), *p, *q;
+
+	p = mmap(NULL, 3 * PAGE, RW, MAP_PRIVATE, fd, 0);
+	must(p != MAP_FAILED);
+	over[0] = 'o';
+	p[PAGE + 1] = 'm';
+	q = leave(p + PAGE, 2 * PAGE, over);
+	if (q == MAP_FAILED && errno == EINVAL) {
+		printf("views do not stay\n"); /* before Linux 5.13 */
+		return;
+	}
+	must(q == over);
+	printf("moved: %c%c%c %c\n", q[0], q[1], q[2], q[PAGE]);
+	printf("stayed: %c %c%c%c %c\n", p[0], p[PAGE], p[PAGE + 1],
+	       p[PAGE + 2], p[2 * PAGE]);
+	p[2 * PAGE] = '2';
+	must(!munmap(q, 2 * PAGE));
+	q = leave(p, 3 * PAGE, NULL);
+	must(q != MAP_FAILED && q != p);
+	must(!munmap(p, 3 * PAGE));
+	printf("moved again: %c %c %c\n", q[0], q[PAGE], q[2 * PAGE]);
+	must(!madvise(q, 3 * PAGE, MADV_DONTNEED));
+	printf("of the file: %c %c %c\n", q[0], q[PAGE], q[2 * PAGE]);
+	must(!munmap(q, 3 * PAGE) && !munmap(over + 2 * PAGE, PAGE));
+}
+
 static void residency(void)
 {
 	unsigned char v[4];
@@ -501,6 +539,7 @@ int main(void)
 	reserving();
 	many_pieces();
 	side_by_side(fd);
+	leaving_view(fd);
 	residency();
 	vdso();
 	removing();
