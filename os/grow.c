@@ -6,7 +6,6 @@
  */
 #include "os/regions.h"
 
-#define DOWN_GAP (256 * FW_PAGE_SIZE) /* to what can be touched below */
 #define STACK_STEP 0x10000ull
 
 struct growth {
@@ -15,11 +14,6 @@ struct growth {
 	uint64_t least; /* the lowest page that it may have now */
 	uint64_t below; /* end of the next region below, if it is near */
 };
-
-static bool grows(const struct fw_vad *v)
-{
-	return v->flags & (OS_VADF_GROWSDOWN | FW_VADF_STACK);
-}
 
 /* A stack's lowest page is never given. */
 static uint64_t given_from(const struct fw_vad *v)
@@ -30,14 +24,14 @@ static uint64_t given_from(const struct fw_vad *v)
 /* What lies below leaves a gap, unless nobody can touch it. */
 static bool may_come_near(const struct kthread *t, struct growth *g)
 {
-	const uint64_t look = DOWN_GAP + STACK_STEP;
+	const uint64_t look = OS_DOWN_GAP + STACK_STEP;
 	uint64_t from = g->at > look ? g->at - look : 0;
 	struct fw_vad *v = fw_vad_at_or_above(t->p->space, from);
 
 	for (; v && v->start < g->v.start; v = fw_vad_next(v)) {
 		g->below = vad_end(v);
-		if (v->prot && !grows(v))
-			g->least = g->below + DOWN_GAP;
+		if (v->prot && !vad_grows(v))
+			g->least = g->below + OS_DOWN_GAP;
 	}
 	return g->at >= g->least;
 }
@@ -49,7 +43,7 @@ static bool find(struct kthread *t, struct growth *g)
 
 	fw_space_lock(t->p->space, t->actor);
 	v = fw_vad_at_or_above(t->p->space, g->at);
-	found = v && grows(v) && given_from(v) > g->at;
+	found = v && vad_grows(v) && given_from(v) > g->at;
 	if (found) {
 		g->v = *v;
 		found = may_come_near(t, g);

@@ -57,7 +57,7 @@ long map_file_at(struct kthread *t, uint64_t at, uint64_t len, unsigned prot,
 		 long fd, uint64_t offset);
 long map_anon_at(struct kthread *t, uint64_t at, uint64_t len, unsigned prot,
 		 uint32_t flags);
-/* A free place for a mapping, as mmap chooses it; -ENOMEM. */
+/* place.c: a free place for a mapping, as mmap chooses it; -ENOMEM. */
 long find_place(struct kthread *t, uint64_t len);
 /* Brings in the pages of a range as far as that goes. */
 void populate(struct kthread *t, uint64_t start, uint64_t len, bool write);

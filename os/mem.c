@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mem.c - the memory calls: mmap, munmap, mprotect, brk; remap.c has mremap,
- * advice.c madvise and its like. Results and errors are Linux's, in the order
- * in which Linux finds them; the regions are the core's. See also window.c
- * for how files are reached.
+ * mem.c - the memory calls: mmap, munmap, mprotect, brk; place.c finds where
+ * they put it, remap.c has mremap, advice.c madvise and its like. Results and
+ * errors are Linux's, in the order in which Linux finds them; the regions are
+ * the core's. See also window.c for how files are reached.
  */
 #include <asm-generic/mman-common.h>
 #include <asm/stat.h>
@@ -15,7 +15,6 @@
 
 #define MAX_LEN (1ull << 47)
 #define HOST_MAP_32BIT 0x40
-#define LOW_TOP (1ull << 31)
 #define FD_MODE 3
 #define HOST_F_GETFL 3
 #define HOST_O_PATH 010000000
@@ -50,62 +49,6 @@ long map_errno(enum fw_status s)
 	default:
 		return -ENOMEM;
 	}
-}
-
-/* ---- where a mapping goes ----------------------------------------------- */
-
-static long gap_below(struct kthread *t, uint64_t len, uint64_t high)
-{
-	uint64_t at;
-	enum fw_status s;
-
-	fw_space_lock(t->p->space, t->actor);
-	s = fw_find_gap_locked(t->p->space, len, FW_USER_MIN, high, true, &at);
-	fw_space_unlock(t->p->space);
-	return s == FW_OK ? (long)at : -ENOMEM;
-}
-
-long find_place(struct kthread *t, uint64_t len)
-{
-	long at = gap_below(t, len, t->p->mmap_top);
-
-	return K_IS_ERR(at) ? gap_below(t, len, FW_USER_TOP) : at;
-}
-
-long place_for(struct kthread *t, uint64_t len, bool low)
-{
-	return low ? gap_below(t, len, LOW_TOP) : find_place(t, len);
-}
-
-bool region_from(struct kthread *t, uint64_t at, struct fw_vad *ret)
-{
-	const struct fw_vad *v;
-
-	fw_space_lock(t->p->space, t->actor);
-	v = fw_vad_at_or_above(t->p->space, at);
-	if (v)
-		*ret = *v;
-	fw_space_unlock(t->p->space);
-	return v != NULL;
-}
-
-static bool is_free(struct kthread *t, uint64_t at, uint64_t len)
-{
-	struct fw_vad v;
-
-	return !region_from(t, at, &v) || vad_start(&v) >= at + len;
-}
-
-static long choose_place(struct kthread *t, uint64_t hint, uint64_t len,
-			 unsigned long flags)
-{
-	hint = page_up(hint);
-	if (flags & HOST_MAP_32BIT &&
-	    (!hint || hint + len > LOW_TOP || !is_free(t, hint, len)))
-		return place_for(t, len, true);
-	if (hint >= FW_USER_MIN && range_ok(hint, len) && is_free(t, hint, len))
-		return (long)hint;
-	return find_place(t, len);
 }
 
 /* ---- mmap ---------------------------------------------------------------- */
@@ -304,7 +247,7 @@ static long check_place(struct kthread *t, uint64_t addr, uint64_t len,
 	if (addr < FW_USER_MIN)
 		return -EPERM;
 	return flags & HOST_MAP_FIXED_NOREPLACE &&
-			       !is_free(t, addr, page_up(len))
+			       !place_is_free(t, addr, page_up(len))
 		       ? -EEXIST
 		       : 0;
 }
@@ -372,7 +315,8 @@ static long place_and_map(struct kthread *t, uint64_t addr, uint64_t len,
 	long at, r = 0;
 
 	regions_lock(t);
-	at = fixed ? (long)addr : choose_place(t, addr, len, flags);
+	at = fixed ? (long)addr
+		   : place_near(t, addr, len, flags & HOST_MAP_32BIT);
 	if (!K_IS_ERR(at))
 		r = map_backing(t, (uint64_t)at, len, prot,
 				vad_flags_of(t, flags), replace, b);
@@ -556,7 +500,7 @@ static long start_of_down(struct kthread *t, uint64_t *start, uint64_t end)
 
 	if (!region_from(t, *start, &v) || vad_start(&v) >= end)
 		return -ENOMEM;
-	if (!(v.flags & (OS_VADF_GROWSDOWN | FW_VADF_STACK)))
+	if (!vad_grows(&v))
 		return -EINVAL;
 	*start = vad_start(&v);
 	return 0;
@@ -634,7 +578,7 @@ static bool brk_allows(struct kthread *t, uint64_t old, uint64_t new)
 	return new - page_up(t->p->regions->brk_start) <= data &&
 	       limits_allow(t, new - old, true) &&
 	       (!locked_future(t) || !lock_allows(t, new - old)) &&
-	       is_free(t, old, new - old + FW_PAGE_SIZE);
+	       place_is_apart(t, old, new - old + FW_PAGE_SIZE);
 }
 
 /* Moves the end there if that can be; the pages that it won. */

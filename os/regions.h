@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * regions.h - what the memory calls share: mem.c (mmap, munmap, mprotect,
- * brk), remap.c, advice.c, grow.c, locked.c, limits.c, shm.c, changes.c.
+ * brk), place.c, remap.c, advice.c, grow.c, locked.c, limits.c, shm.c,
+ * changes.c.
  *
  * A region's `tag` is 1 + the identifier of the System V segment that it is
  * an attachment of, else 0.
@@ -23,6 +24,8 @@
 
 #define OS_LOCKED_BITS (FW_VADF_LOCKED | OS_VADF_ONFAULT)
 #define OS_PROT_BITS 7u
+/* What grows downwards stays away so far from what can be touched below. */
+#define OS_DOWN_GAP (256 * FW_PAGE_SIZE)
 
 /* RLIMIT_ numbers: <linux/resource.h> says more. */
 #define LIMIT_AS 9
@@ -82,12 +85,25 @@ static inline bool vad_is_data(const struct fw_vad *v)
 	       !(v->flags & (FW_VADF_STACK | OS_VADF_GROWSDOWN));
 }
 
-/* mem.c */
-long map_errno(enum fw_status s); /* Linux's, for a change of regions */
+/* What grows downwards, when what lies below is touched: grow.c. */
+static inline bool vad_grows(const struct fw_vad *v)
+{
+	return v->flags & (OS_VADF_GROWSDOWN | FW_VADF_STACK);
+}
+
+/* place.c */
 /* The region that holds `at`, else the next one above; copied. */
 bool region_from(struct kthread *t, uint64_t at, struct fw_vad *ret);
 /* A free place, below 2 GiB if `low`; -ENOMEM. */
 long place_for(struct kthread *t, uint64_t len, bool low);
+/* The same; if it can be, in the page of `hint` (0: none). */
+long place_near(struct kthread *t, uint64_t hint, uint64_t len, bool low);
+/* Whether no region lies there; nor anything that grows closely above. */
+bool place_is_free(struct kthread *t, uint64_t at, uint64_t len);
+bool place_is_apart(struct kthread *t, uint64_t at, uint64_t len);
+
+/* mem.c */
+long map_errno(enum fw_status s); /* Linux's, for a change of regions */
 /* Maps the same as *v, whose section or window it takes over as mmap would,
  * at [at, at + len). */
 long map_like(struct kthread *t, const struct fw_vad *v, uint64_t at,

@@ -429,19 +429,10 @@ static long unmap(struct kthread *t, uint64_t start, uint64_t len)
 }
 
 /* DONTUNMAP takes the address as a proposal. */
-static bool proposed(const struct remap *m)
-{
-	struct fw_vad v;
-
-	return m->flags & MREMAP_DONTUNMAP && m->to >= FW_USER_MIN &&
-	       (!region_from(m->t, m->to, &v) ||
-		vad_start(&v) >= m->to + m->new_len);
-}
-
 static long remap_anywhere(struct remap *m, struct fw_vad *v)
 {
-	long at = proposed(m) ? (long)m->to
-			      : place_for(m->t, m->new_len, false);
+	uint64_t hint = m->flags & MREMAP_DONTUNMAP ? m->to : 0;
+	long at = place_near(m->t, hint, m->new_len, false);
 
 	return K_IS_ERR(at) ? at : move_to(m, v, (uint64_t)at);
 }

@@ -95,6 +95,23 @@ static void mapping(int fd)
 	show("mapped");
 }
 
+/* Places that are proposed: of the page that they are in. */
+static void proposing(void)
+{
+	char *p;
+
+	must(!munmap(at(50), 4 * PAGE));
+	SAY(mmap(at(50) + 1, PAGE, RW, ANON, -1, 0));
+	SAY(mmap(at(52) - 1, PAGE, RW, ANON, -1, 0));
+	SAY(mmap(at(52) + 4095, 2 * PAGE, RW, ANON, -1, 0));
+	p = mmap((void *)4097, PAGE, RW, ANON, -1, 0);
+	printf("proposed too low: %d\n", p <= (char *)0x10000);
+	must(!munmap(p, PAGE));
+	p = mmap((void *)5, PAGE, RW, ANON, -1, 0);
+	printf("not proposed: %d\n", p > (char *)0x10000);
+	must(!munmap(p, PAGE));
+}
+
 static void protecting(void)
 {
 	*at(20) = 'p';
@@ -530,6 +547,7 @@ int main(void)
 	show("start");
 	random_access();
 	mapping(fd);
+	proposing();
 	protecting();
 	moving();
 	advising(fd);

@@ -209,6 +209,60 @@ static void in_the_way(void)
 	dive_far();
 }
 
+static bool goes_to(char *at, int flags)
+{
+	char *p = mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | flags,
+		       -1, 0);
+
+	must(p != MAP_FAILED && !munmap(p, PAGE));
+	return p == at;
+}
+
+/* Of what grows from `low`. Who says where it is to be may come close. */
+static void gap_below(const char *what, char *low)
+{
+	printf("below %s: %d %d %d %d\n", what, goes_to(low - 257 * PAGE, 0),
+	       goes_to(low - 256 * PAGE, 0), goes_to(low - 200 * PAGE, 0),
+	       goes_to(low - 200 * PAGE, MAP_FIXED_NOREPLACE));
+}
+
+static char *stack_low(void)
+{
+	unsigned long low = 0, start, end;
+	char line[256];
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	must(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2 &&
+		    (char *)start <= top && top < (char *)end)
+			low = start;
+	must(low && !fclose(f));
+	return (char *)low;
+}
+
+/* Nothing is put closely below what grows. */
+static void gaps(void)
+{
+	const int grows = MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN;
+	const int rights = PROT_READ | PROT_WRITE;
+	char *p = mmap(NULL, 300 * PAGE, rights, grows, -1, 0), *q, *heap;
+
+	must(p != MAP_FAILED);
+	q = map_anon(300 * PAGE, 0);
+	printf("apart: %d\n", q >= p || q + 556 * PAGE <= p);
+	must(!munmap(q, 300 * PAGE));
+	p[-1] = 1;
+	gap_below("what has grown", p - PAGE);
+	gap_below("the stack", stack_low());
+	heap = sbrk(0);
+	heap += -(uintptr_t)heap & 4095;
+	must(mmap(heap + 300 * PAGE, PAGE, rights, grows | MAP_FIXED, -1, 0) ==
+	     heap + 300 * PAGE);
+	printf("heap: %d", brk(heap + 43 * PAGE));
+	printf(" %d\n", brk(heap + 44 * PAGE));
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit limit = {8 * MIB, RLIM_INFINITY};
@@ -234,6 +288,7 @@ int main(int argc, char **argv)
 	in_child("raised by its child", raised_by_child);
 	in_child("lowered", lowered);
 	in_child("in the way", in_the_way);
+	in_child("gaps", gaps);
 	must(!pthread_create(&t, NULL, thread_overflow, NULL));
 	must(!pthread_join(t, NULL));
 	return 0;
