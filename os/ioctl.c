@@ -15,6 +15,7 @@
 
 #include "os/buffers.h"
 #include "os/changes.h"
+#include "os/view.h"
 
 #define IFREQ_BYTES 40
 #define ETHTOOL_BYTES 4096 /* what ifr_data points to, at most */
@@ -25,6 +26,8 @@
 #define DEDUPE_BYTES 24
 #define NEW_USERFAULTFD 0xaa00u
 #define DEDUPE_INFO_BYTES 32
+#define SCAN_PAGEMAP 0xc0606610u  /* PAGEMAP_SCAN */
+#define QUERY_MAPS 0xc0686611u	  /* PROCMAP_QUERY */
 
 /* A request and its argument: size 0 means a value, no pointer. */
 struct request {
@@ -121,6 +124,15 @@ static bool add_special(struct buffers *b, uint32_t request, uint64_t arg)
 	}
 }
 
+/* What the host would tell of its own mappings in the guest's place. */
+static bool about_mappings(struct kthread *t, long fd, uint32_t request)
+{
+	struct view v;
+
+	return (request == SCAN_PAGEMAP || request == QUERY_MAPS) &&
+	       view_any(t) && view_find(t, fd, &v);
+}
+
 long sys_ioctl(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint32_t request = (uint32_t)a[1];
@@ -134,6 +146,8 @@ long sys_ioctl(struct kthread *t, struct ucontext *uc, const long a[6])
 		os_refused(t, FW_REFUSED_USERFAULTFD);
 		return -EPERM;
 	}
+	if (about_mappings(t, a[0], request))
+		return -ENOTTY; /* as before Linux 6.7 and 6.11 */
 	buf_init(&b, t);
 	if (r)
 		buf_add(&b, r->size ? arg : 0, r->size,

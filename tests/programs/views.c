@@ -274,6 +274,34 @@ static void pagemap(void)
 	printf("pagemap\n");
 }
 
+/* What newer kernels tell of mappings by ioctl is true, if it is told. */
+static void asked_by_ioctl(void)
+{
+	char *p = map_alone(4 * PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t found[3] = {0};
+	uint64_t scan[12] = {sizeof(scan), 0, (uint64_t)p,
+			     (uint64_t)(p + 4 * PAGE), 0, (uint64_t)found, 1, 0,
+			     0, 0, 8 | 16, 8 | 16};
+	uint64_t query[13] = {sizeof(query), 0, (uint64_t)p};
+	int fd = open("/proc/self/pagemap", O_RDONLY), r;
+
+	memset(p, 1, 4 * PAGE);
+	must(fd >= 0);
+	r = ioctl(fd, 0xc0606610, scan);
+	must((r == -1 && errno == ENOTTY) ||
+	     (r == 1 && found[0] >= (uint64_t)p && found[1] > found[0]));
+	must(!close(fd));
+	fd = open("/proc/self/maps", O_RDONLY);
+	must(fd >= 0);
+	r = ioctl(fd, 0xc0686611, query);
+	must((r == -1 && errno == ENOTTY) ||
+	     (r == 0 && query[3] == (uint64_t)p &&
+	      query[4] == (uint64_t)(p + 4 * PAGE)));
+	must(!close(fd) && !munmap(p, 4 * PAGE));
+	printf("asked by ioctl\n");
+}
+
 /* ---- mem ---------------------------------------------------------------- */
 
 static void mem(void)
@@ -315,6 +343,7 @@ int main(void)
 	resident_sizes();
 	copy_on_write();
 	pagemap();
+	asked_by_ioctl();
 	mem();
 	return 0;
 }
