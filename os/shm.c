@@ -22,6 +22,7 @@
 
 #define READ_BYTES 1024
 #define OTHERS_TRIES 20 /* milliseconds */
+#define MODE_LOCKED 02000 /* of a segment: by SHM_LOCK */
 
 /* ---- attachments, counted ----------------------------------------------- */
 
@@ -282,14 +283,40 @@ static long segment_status(struct kthread *t, const long a[6])
 	return user_write(t, (uint64_t)a[2], &ds, sizeof(ds)) ? -EFAULT : r;
 }
 
+/* SHM_LOCK by its owner, who may lock no more than that. What else is wrong
+ * the host says. */
+static long segment_lock_allows(struct kthread *t, long which)
+{
+	uint64_t limit = limit_now(t, LIMIT_MEMLOCK);
+	uint32_t uid = (uint32_t)HC0(__NR_geteuid);
+	struct shmid64_ds ds;
+
+	if (capable(CAP_IPC_LOCK) || HC3(__NR_shmctl, which, IPC_STAT, &ds) ||
+	    (uid != ds.shm_perm.uid && uid != ds.shm_perm.cuid))
+		return 0;
+	if (!limit)
+		return -EPERM;
+	return ds.shm_perm.mode & MODE_LOCKED ||
+			       page_up(ds.shm_segsz) <= (limit & ~FW_PAGE_MASK)
+		       ? 0
+		       : -ENOMEM;
+}
+
 long sys_shmctl(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	uint64_t arg = (uint64_t)a[2], len = 0;
 	uint32_t access = FW_ACC_WRITE;
 	struct buffers b;
+	long r;
 
 	(void)uc;
 	switch ((int)a[1]) {
+	case SHM_LOCK:
+		r = segment_lock_allows(t, a[0]);
+		if (r)
+			return r;
+		arg = 0;
+		break;
 	case IPC_STAT:
 	case SHM_STAT:
 	case SHM_STAT_ANY:

@@ -6,6 +6,7 @@
  */
 #include "prog.h"
 
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sys/ipc.h>
 #include <sys/resource.h>
@@ -176,6 +177,31 @@ static void lock_pages(void)
 		in += vec[i] & 1;
 	show("locked pages in memory", in);
 	must(!munlock(p, 64 * PAGE));
+}
+
+/* As one who is not privileged, locks a segment of `pages`. */
+static void lock_segment(size_t pages)
+{
+	int id = shmget(IPC_PRIVATE, pages * PAGE, IPC_CREAT | 0600);
+
+	must(id >= 0);
+	show("a segment locked", shmctl(id, SHM_LOCK, NULL) ? -errno : 0);
+	must(!shmctl(id, IPC_RMID, NULL));
+}
+
+static void lock_segments(void)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2] = {{0, 0, 0}};
+	struct rlimit few = {4 * PAGE + 5, 4 * PAGE + 5}, none = {0, 0};
+
+	must(!syscall(SYS_capset, &head, data));
+	must(!setrlimit(RLIMIT_MEMLOCK, &few));
+	lock_segment(4);
+	lock_segment(5);
+	must(!setrlimit(RLIMIT_MEMLOCK, &none));
+	lock_segment(1);
+	show("no segment", shmctl(-1, SHM_LOCK, NULL) ? -errno : 0);
 }
 
 /* ---- memory that takes the place of other memory ------------------------ */
@@ -411,6 +437,7 @@ int main(int argc, char **argv)
 	share_segment();
 	list_segment();
 	lock_pages();
+	in_child(lock_segments);
 	in_child(in_place);
 	in_child(by_thread);
 	in_child(of_another);
