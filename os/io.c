@@ -205,7 +205,7 @@ long sys_write(struct kthread *t, struct ucontext *uc, const long a[6])
 long sys_pread64(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	long ret = view_read(t, a[0], (uint64_t)a[1], (uint64_t)a[2],
-			     a[3]);
+			     view_offset(a[3]));
 
 	(void)uc;
 	if (ret != VIEW_NOT)
@@ -216,7 +216,7 @@ long sys_pread64(struct kthread *t, struct ucontext *uc, const long a[6])
 long sys_pwrite64(struct kthread *t, struct ucontext *uc, const long a[6])
 {
 	long ret = view_write(t, a[0], (uint64_t)a[1], (uint64_t)a[2],
-			     a[3]);
+			      view_offset(a[3]));
 
 	(void)uc;
 	if (ret != VIEW_NOT)
@@ -310,6 +310,15 @@ struct vector_call {
 	bool positioned; /* args[3] is the offset, unless it is -1 */
 };
 
+static int64_t vector_view_offset(const struct vector_call *c, long given)
+{
+	bool may_be_here = c->nr == __NR_preadv2 || c->nr == __NR_pwritev2;
+
+	if (!c->positioned || (may_be_here && given == -1))
+		return VIEW_HERE;
+	return view_offset(given);
+}
+
 /*
  * The portions of a vector. When there are several of a file, *ret_lock is
  * taken before the first one is transferred; the caller ends it.
@@ -366,9 +375,7 @@ static long io_vector(struct kthread *t, const long a[6],
 	struct io_vector v;
 	long ret;
 
-	ret = view_vector(t, a,
-			  c->positioned && a[3] != -1 ? a[3] : VIEW_HERE,
-			  c->write);
+	ret = view_vector(t, a, vector_view_offset(c, a[3]), c->write);
 	if (ret != VIEW_NOT)
 		return ret;
 	if ((uint64_t)a[2] > IO_VECTOR_MAX) /* the host says what is wrong */

@@ -7,7 +7,13 @@
 #include "os/os.h"
 
 #define VIEW_NOT (-0x6000000000000000l) /* no result of Linux's either */
-#define VIEW_HERE (-1)			/* as an offset: where the file is */
+/* As an offset: where the file is; others that are negative are EINVAL. */
+#define VIEW_HERE INT64_MIN
+
+static inline int64_t view_offset(long given)
+{
+	return given < 0 ? -1 : given;
+}
 
 /* Whether any descriptor of the run may be open on such a file. */
 static inline bool view_any(const struct kthread *t)

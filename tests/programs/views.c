@@ -332,6 +332,35 @@ static void mem(void)
 	printf("mem\n");
 }
 
+/* Negative offsets are none, but for the newer calls: -1 means here. */
+static void offsets(void)
+{
+	int fd = open("/proc/self/statm", O_RDONLY);
+	int mem_fd = open("/proc/self/mem", O_RDWR);
+	char buf[4] = "ab";
+	struct iovec v = {buf, 2};
+
+	must(fd >= 0 && mem_fd >= 0);
+	for (long at = -2; at < 0; at++) {
+		must(pread(fd, buf, 2, at) == -1 && errno == EINVAL);
+		must(preadv(fd, &v, 1, at) == -1 && errno == EINVAL);
+		must(pwrite(mem_fd, buf, 2, at) == -1 && errno == EINVAL);
+		must(pwritev(mem_fd, &v, 1, at) == -1 && errno == EINVAL);
+	}
+	must(lseek(fd, 0, SEEK_CUR) == 0);
+	must(syscall(SYS_preadv2, fd, &v, 1, -2l, 0, 0) == -1 &&
+	     errno == EINVAL);
+	must(syscall(SYS_preadv2, fd, &v, 1, -1l, 0, 0) == 2);
+	must(lseek(fd, 0, SEEK_CUR) == 2);
+	must(lseek(mem_fd, (off_t)(uintptr_t)&in_data, SEEK_SET) > 0);
+	buf[0] = 'n';
+	v.iov_len = 1;
+	must(syscall(SYS_pwritev2, mem_fd, &v, 1, -1l, 0, 0) == 1);
+	must(*(volatile char *)&in_data == 'n');
+	must(!close(fd) && !close(mem_fd));
+	printf("offsets\n");
+}
+
 int main(void)
 {
 	memset(text, 1, sizeof(text));
@@ -345,5 +374,6 @@ int main(void)
 	pagemap();
 	asked_by_ioctl();
 	mem();
+	offsets();
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #define KIB_OF(bytes) ((bytes) / 1024)
 #define BIG (8 * MIB)
