@@ -544,6 +544,12 @@ long sys_mprotect(struct kthread *t, struct ucontext *uc, const long a[6])
 					end - start, (unsigned)prot));
 }
 
+/* There are no keys; without one it is mprotect. */
+long sys_pkey_mprotect(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	return (int)a[3] == -1 ? sys_mprotect(t, uc, a) : -EINVAL;
+}
+
 /* ---- brk ---------------------------------------------------------------- */
 
 /* What brk makes is one region with what lies below when that is the same. It

@@ -23,7 +23,7 @@ typedef long os_call_fn(struct kthread *t, struct ucontext *uc,
 			const long a[6]);
 
 /* mem.c, remap.c, advice.c, locked.c; regions.h is theirs */
-os_call_fn sys_mmap, sys_munmap, sys_mprotect, sys_brk;
+os_call_fn sys_mmap, sys_munmap, sys_mprotect, sys_pkey_mprotect, sys_brk;
 os_call_fn sys_mremap, sys_remap_file_pages;
 os_call_fn sys_madvise, sys_mincore, sys_msync;
 os_call_fn sys_mlock, sys_mlock2, sys_munlock, sys_mlockall, sys_munlockall;

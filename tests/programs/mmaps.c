@@ -10,6 +10,7 @@
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 #define RW (PROT_READ | PROT_WRITE)
@@ -122,7 +123,11 @@ static void protecting(void)
 	SAY(mprotect(at(20) + 1, PAGE, RW));
 	SAY(mprotect(at(20), 0, RW));
 	SAY(mprotect(at(20), PAGE, 0x100));
+	SAY(syscall(SYS_pkey_mprotect, at(23), PAGE, PROT_READ, -1l));
+	SAY(syscall(SYS_pkey_mprotect, at(8), PAGE, PROT_READ, -1l));
+	SAY(syscall(SYS_pkey_mprotect, at(20), PAGE, RW, 100l));
 	show("protected");
+	SAY(syscall(SYS_pkey_mprotect, at(23), PAGE, RW, -1l));
 	SAY(mprotect(at(20), 2 * PAGE, RW));
 	printf("kept: %c\n", *at(20));
 }
