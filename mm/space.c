@@ -149,6 +149,14 @@ void fw_space_destroy_ref(struct fw_mm *mm, struct fw_actor *actor,
 		space_destroy(mm, actor, *ref, ref);
 }
 
+void fw_space_reset_peak(struct fw_mm *mm, struct fw_actor *actor,
+			 struct fw_space *space)
+{
+	mm_lock(mm, actor);
+	space->peak = space->resident;
+	mm_unlock(mm);
+}
+
 void fw_space_each(struct fw_mm *mm, struct fw_actor *by,
 		   void (*visit)(struct fw_space *, void *), void *arg)
 {

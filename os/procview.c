@@ -50,6 +50,7 @@ static const struct {
 	{"auxv", VIEW_AUXV},	   {"cmdline", VIEW_CMDLINE},
 	{"environ", VIEW_ENVIRON}, {"children", VIEW_CHILDREN},
 	{"pagemap", VIEW_PAGEMAP}, {"mem", VIEW_MEM},
+	{"clear_refs", VIEW_REFS},
 	{"fd", VIEW_DIR_FD},	   {"fdinfo", VIEW_DIR_FD},
 	{"map_files", VIEW_DIR_MAPFILES},
 }, of_machine[] = {
@@ -277,8 +278,8 @@ static void note_view(struct kthread *t, long fd, uint64_t dev)
 	if (!name_of_fd(fd, v.path) || !view_classify(t, &v))
 		return;
 	note_device(t->p->run, dev);
-	if (v.kind == VIEW_MEM)
-		t->p->run->view_mem = 1;
+	if (v.kind == VIEW_MEM || v.kind == VIEW_REFS)
+		t->p->run->view_written = 1;
 	kept_forget(fd);
 }
 
@@ -469,6 +470,34 @@ static long read_at(struct kthread *t, const struct view *v, long fd,
 	return read_text(t, v, fd, off, user, len);
 }
 
+/* Of clear_refs: 5 is about the peak, which is ours; else the host answers. */
+static long clear_refs(struct kthread *t, const struct view *v, uint64_t user,
+		       uint64_t len)
+{
+	char text[13] = "";
+	const char *s = text;
+
+	if (user_read(t, text, user,
+		      len < sizeof(text) ? len : sizeof(text) - 1))
+		return VIEW_NOT;
+	while (*s == ' ' || *s == '\n' || *s == '\t')
+		s++;
+	if (take_dec(&s) != 5 || (*s && *s != ' ' && *s != '\n'))
+		return VIEW_NOT;
+	if (view_enter(t, v)) {
+		fw_space_reset_peak(t->p->mm, t->actor, v->space);
+		view_leave(t, v);
+	}
+	return (long)len;
+}
+
+static bool can_be(const struct view *v, bool written)
+{
+	if (written)
+		return v->kind == VIEW_MEM || v->kind == VIEW_REFS;
+	return is_text(v) || v->kind == VIEW_MEM || v->kind == VIEW_PAGEMAP;
+}
+
 static long view_io(struct kthread *t, long fd, uint64_t user, uint64_t len,
 		    int64_t off, bool write)
 {
@@ -477,17 +506,16 @@ static long view_io(struct kthread *t, long fd, uint64_t user, uint64_t len,
 	long ret;
 
 	fd = (int)fd;
-	if (!view_find(t, fd, &v) || !mode_allows(fd, write))
-		return VIEW_NOT;
-	if (write ? v.kind != VIEW_MEM
-		  : !is_text(&v) && v.kind != VIEW_MEM &&
-			    v.kind != VIEW_PAGEMAP)
+	if (!view_find(t, fd, &v) || !mode_allows(fd, write) ||
+	    !can_be(&v, write))
 		return VIEW_NOT;
 	if (len && !user_range_ok(t, user, 1))
 		return -EFAULT;
 	ret = at_offset(fd, off, &at);
 	if (ret)
 		return ret;
+	if (v.kind == VIEW_REFS)
+		return clear_refs(t, &v, user, len);
 	ret = write ? view_memory(t, &v, (uint64_t)at, user, len, true)
 		    : read_at(t, &v, fd, (uint64_t)at, user, len);
 	if (ret > 0 && off == VIEW_HERE)
@@ -504,7 +532,7 @@ long view_read(struct kthread *t, long fd, uint64_t user, uint64_t len,
 long view_write(struct kthread *t, long fd, uint64_t user, uint64_t len,
 		int64_t off)
 {
-	return t->p->run->view_mem ? view_io(t, fd, user, len, off, true)
+	return t->p->run->view_written ? view_io(t, fd, user, len, off, true)
 				   : VIEW_NOT;
 }
 
@@ -512,7 +540,7 @@ long view_vector(struct kthread *t, const long a[6], int64_t off, bool write)
 {
 	uint64_t piece[2] = {0, 0}, at = (uint64_t)a[1];
 
-	if (!(write ? t->p->run->view_mem != 0 : view_any(t)) ||
+	if (!(write ? t->p->run->view_written != 0 : view_any(t)) ||
 	    (uint64_t)a[2] > 1024)
 		return VIEW_NOT;
 	for (long i = 0; i < a[2] && !piece[1]; i++, at += sizeof(piece))

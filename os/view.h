@@ -27,6 +27,8 @@ enum view_kind {
 	/* ... by place */
 	VIEW_PAGEMAP,
 	VIEW_MEM,
+	/* ... to be written to only */
+	VIEW_REFS,
 	/* Of the machine: text. */
 	VIEW_MEMINFO,
 	VIEW_SWAPS,

@@ -173,7 +173,7 @@ struct fw_run {
 	/* File systems on which somebody has opened a file that is ours to
 	 * answer (os/procview.c); 0 ends them. Atomic. */
 	uint64_t view_dev[4];
-	uint64_t view_mem;	/* 1: one of them can be written: mem */
+	uint64_t view_written;	/* 1: one of them can be written to */
 	/* One write is one write (os/inode_lock.c): locks, and a bit for
 	 * each that is held for several calls (atomic). */
 	uint64_t inodes_held;

@@ -76,4 +76,8 @@ struct fw_space {
 	struct fw_stripe stripe[];
 };
 
+/* `peak` becomes what is resident now. */
+void fw_space_reset_peak(struct fw_mm *mm, struct fw_actor *actor,
+			 struct fw_space *space);
+
 #endif

@@ -187,6 +187,27 @@ static void resident_sizes(void)
 	printf("sizes grow and shrink\n");
 }
 
+/* The peak can be set back. */
+static void peak_size(void)
+{
+	char *p = map(BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
+	int fd = open("/proc/self/clear_refs", O_WRONLY);
+	long peak;
+
+	must(fd >= 0);
+	memset(p, 1, BIG);
+	must(!munmap(p, BIG));
+	peak = status_kib("VmHWM");
+	must(write(fd, "9", 1) == -1 && errno == EINVAL);
+	must(status_kib("VmHWM") >= peak - 1024);
+	must(write(fd, " 5\n", 3) == 3);
+	must(status_kib("VmHWM") <= status_kib("VmRSS") + 1024);
+	must(status_kib("VmHWM") <= peak - 4 * 1024);
+	must(!close(fd));
+	printf("the peak\n");
+}
+
 /* ---- children ----------------------------------------------------------- */
 
 static void copy_on_write(void)
@@ -370,6 +391,7 @@ int main(void)
 	shared_region();
 	file_region();
 	resident_sizes();
+	peak_size();
 	copy_on_write();
 	pagemap();
 	asked_by_ioctl();
