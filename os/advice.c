@@ -225,15 +225,25 @@ long sys_madvise(struct kthread *t, struct ucontext *uc, const long a[6])
 
 /* ---- mincore ------------------------------------------------------------ */
 
-/* Of a file's shared view the host has the pages, mapped or not. */
+#define RESIDENT_MOST 1024 /* pages at a time */
+
+/* Of a file's view the host has the pages, mapped or not; of a private one
+ * some are the program's own. */
 static void resident(struct kthread *t, const struct fw_vad *v, uint64_t at,
 		     uint64_t n)
 {
-	if (v->kind == FW_VAD_HOST &&
-	    !HC3(__NR_mincore, vad_window(v) + (at - vad_start(v)),
-		 n << FW_PAGE_SHIFT, t->scratch))
-		return;
+	uint64_t window = vad_window(v) + (at - vad_start(v));
+	uint8_t host[RESIDENT_MOST];
+	bool known = (v->kind == FW_VAD_HOST ||
+		      v->kind == FW_VAD_PRIVATE_VIEW) &&
+		     !HC3(__NR_mincore, window, n << FW_PAGE_SHIFT, host);
+
 	fw_resident(t->p->mm, t->actor, t->p->space, at, n, t->scratch);
+	for (uint64_t i = 0; known && i < n; i++)
+		if (v->kind == FW_VAD_HOST)
+			t->scratch[i] = host[i];
+		else
+			t->scratch[i] |= host[i];
 }
 
 static long vdso_mincore(struct kthread *t, const long a[6])
@@ -266,8 +276,8 @@ long sys_mincore(struct kthread *t, struct ucontext *uc, const long a[6])
 			return -ENOMEM;
 		n = ((vad_end(&v) < end ? vad_end(&v) : end) - at) >>
 		    FW_PAGE_SHIFT;
-		if (n > 1024)
-			n = 1024;
+		if (n > RESIDENT_MOST)
+			n = RESIDENT_MOST;
 		resident(t, &v, at, n);
 		if (user_write(t, to, t->scratch, n))
 			return -EFAULT;

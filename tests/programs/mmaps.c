@@ -416,10 +416,23 @@ static void leaving_view(int fd)
 	must(!munmap(q, 3 * PAGE) && !munmap(over + 2 * PAGE, PAGE));
 }
 
-static void residency(void)
+/* Of a file that is in memory all is, touched or not. */
+static void file_residency(int fd, int flags)
+{
+	unsigned char v[3];
+	char *p = mmap(NULL, 3 * PAGE, PROT_NONE, flags, fd, 0);
+
+	must(p != MAP_FAILED && !mincore(p, 3 * PAGE, v));
+	printf("of a file in core: %d %d %d\n", v[0] & 1, v[1] & 1, v[2] & 1);
+	must(!munmap(p, 3 * PAGE));
+}
+
+static void residency(int fd)
 {
 	unsigned char v[4];
 
+	file_residency(fd, MAP_PRIVATE);
+	file_residency(fd, MAP_SHARED);
 	memset(at(44), 1, 2 * PAGE);
 	must(!mlock(at(44), 2 * PAGE)); /* though memory be short */
 	SAY(mincore(at(44), 2 * PAGE, v));
@@ -563,7 +576,7 @@ int main(void)
 	many_pieces();
 	side_by_side(fd);
 	leaving_view(fd);
-	residency();
+	residency(fd);
 	vdso();
 	removing();
 	show("end");
