@@ -14,6 +14,7 @@
 #include "arch/host/proclist.h"
 #include "os/buffers.h"
 #include "os/regions.h"
+#include "os/view.h"
 
 _Static_assert(RLIMIT_AS == LIMIT_AS && RLIMIT_DATA == LIMIT_DATA &&
 		       RLIMIT_MEMLOCK == LIMIT_MEMLOCK &&
@@ -244,7 +245,7 @@ static uint64_t data_pages(struct kthread *t)
 
 uint64_t mapped_pages(struct kthread *t)
 {
-	uint64_t pages = t->p->space->mapped;
+	uint64_t pages = t->p->space->mapped + view_vdso_pages(t);
 	struct fw_vad v;
 
 	if (region_from(t, t->p->stack_top - 1, &v) &&

@@ -146,7 +146,8 @@ bool capable(unsigned capability);
 #define CAP_IPC_LOCK 14
 #define CAP_SYS_RAWIO 17
 #define CAP_SYS_RESOURCE 24
-/* As Linux counts them: of the stack only what it has grown to. */
+/* As Linux counts them: of the stack only what it has grown to, and what the
+ * host maps for everybody. */
 uint64_t mapped_pages(struct kthread *t);
 /* Bytes of the range that are in regions: what a mapping in their place does
  * not add. */

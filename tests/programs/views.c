@@ -6,6 +6,8 @@
  */
 #include "views.h"
 
+#include <sys/resource.h>
+
 /* ---- the list ----------------------------------------------------------- */
 
 /* The list is in order, shows no kernel half, and adds up to VmSize. */
@@ -208,6 +210,35 @@ static void peak_size(void)
 	printf("the peak\n");
 }
 
+static bool fits(size_t pages)
+{
+	char *p = mmap(NULL, pages * PAGE, PROT_READ,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(p != MAP_FAILED || errno == ENOMEM);
+	return p != MAP_FAILED;
+}
+
+/* What is said of the size is what the limit is about. */
+static void limited_size(void)
+{
+	struct rlimit limit = {0, RLIM_INFINITY};
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		limit.rlim_cur = (rlim_t)status_kib("VmSize") * 1024 +
+				 16 * PAGE;
+		must(!setrlimit(RLIMIT_AS, &limit));
+		must(!fits(17) && fits(16) && !fits(1));
+		_exit(0);
+	}
+	must(wait_for(pid) == 0);
+	printf("the size and its limit\n");
+}
+
 /* ---- children ----------------------------------------------------------- */
 
 static void copy_on_write(void)
@@ -392,6 +423,7 @@ int main(void)
 	file_region();
 	resident_sizes();
 	peak_size();
+	limited_size();
 	copy_on_write();
 	pagemap();
 	asked_by_ioctl();
