@@ -19,7 +19,10 @@
 #include <asm/stat.h>
 #include <linux/stat.h>
 
+#include "arch/host/kernel/trap.h"
+#include "os/aside.h"
 #include "os/changes.h"
+#include "os/view.h"
 
 #define HOST_F_GETFL 3
 #define HOST_O_ACCMODE 3
@@ -136,11 +139,14 @@ void file_shared(struct kthread *t, const struct stat *st)
 
 /* ---- what is there is renewed ------------------------------------------- */
 
-/* Where the bytes come from: a view's window, or a descriptor. */
+/* Where the bytes come from: a window, of a view or our own; a descriptor. */
 struct source {
 	struct fw_file_change c; /* first */
-	uint64_t cookie;
-	long fd, opened; /* opened: the same once more, to read; or -1 */
+	struct kthread *t;
+	uint64_t cookie;      /* of the window, if any */
+	long fd;
+	uint64_t size;	      /* of the file */
+	uint64_t opened, len; /* a window of our own; len 0: none */
 	uint8_t page[FW_PAGE_SIZE];
 };
 
@@ -249,36 +255,71 @@ static bool file_look(long fd, struct file *ret)
 	return true;
 }
 
-/* What is open for writing only, or direct, is opened once more. */
-static bool open_again(struct source *s)
+/* What does not let itself be read: open for writing only, direct, or just a
+ * name. It is opened once more and mapped. */
+static long map_again(void *arg)
 {
-	char path[40] = "/proc/thread-self/fd/";
-	char *end = path + 21, *at;
+	char path[48] = "/proc/thread-self/fd/";
+	struct source *s = arg;
+	struct text o = { path, k_strlen(path), sizeof(path) - 1, 0 };
+	long fd, r;
 
-	if (s->opened >= 0)
+	text_dec(&o, (uint64_t)s->fd, 0);
+	path[o.used] = 0;
+	fd = HC3(__NR_open, path, HOST_O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	r = window_open(s->t, fd, s->c.page << FW_PAGE_SHIFT, s->len,
+			HOST_PROT_READ, false);
+	HC1(__NR_close, fd);
+	return r;
+}
+
+static bool source_map(struct source *s)
+{
+	uint64_t first = s->c.page << FW_PAGE_SHIFT;
+	uint64_t most = page_up(s->size) - first;
+	long r;
+
+	s->len = s->c.n < most >> FW_PAGE_SHIFT ? s->c.n << FW_PAGE_SHIFT
+						: most;
+	r = aside(s->t, map_again, s);
+	if (K_IS_ERR(r)) {
+		s->len = 0;
 		return false;
-	for (long n = s->fd; n >= 10; n /= 10)
-		end++;
-	at = end + 1;
-	*at = 0;
-	for (long n = s->fd; at > path + 21; n /= 10)
-		*--at = (char)('0' + n % 10);
-	s->opened = HC3(__NR_open, path, HOST_O_CLOEXEC, 0);
-	return s->opened >= 0;
+	}
+	s->opened = (uint64_t)r;
+	s->cookie = s->opened - first;
+	return true;
+}
+
+static void source_unmap(struct source *s)
+{
+	if (s->len)
+		window_close(s->opened, s->len);
+	s->len = 0;
 }
 
 static enum fw_status read_fd(struct fw_file_change *c, uint64_t page,
 			      void *to)
 {
 	struct source *s = (struct source *)c;
-	long r;
+	long r = 0;
 
-	do
-		r = HC4(__NR_pread64, s->opened >= 0 ? s->opened : s->fd, to,
-			FW_PAGE_SIZE, page << FW_PAGE_SHIFT);
-	while (r == -EINTR || (r < 0 && open_again(s)));
-	if (r <= 0)
-		return r ? FW_E_IO : FW_E_EOF;
+	if (!s->len) {
+		do
+			r = HC4(__NR_pread64, s->fd, to, FW_PAGE_SIZE,
+				page << FW_PAGE_SHIFT);
+		while (r == -EINTR);
+		if (r < 0 && page << FW_PAGE_SHIFT >= s->size)
+			return FW_E_EOF;
+		if (r < 0 && !source_map(s))
+			return FW_E_IO;
+	}
+	if (s->len)
+		return read_window(c, page, to);
+	if (!r)
+		return FW_E_EOF;
 	memset((uint8_t *)to + r, 0, FW_PAGE_SIZE - (size_t)r);
 	return FW_OK;
 }
@@ -351,17 +392,20 @@ static void renew_by_fd(struct kthread *t, long fd, struct file *f,
 				       .page = from >> FW_PAGE_SHIFT,
 				       .read = read_fd, .buffer = s.page };
 	s.c.n = ((to - 1) >> FW_PAGE_SHIFT) + 1 - s.c.page;
+	s.t = t;
 	s.fd = fd;
-	s.opened = -1;
+	s.len = 0;
 	/* Between a cut and the next look somebody may map what he finds. */
 	for (unsigned tries = 0; tries < CUT_TRIES; tries++) {
-		if (fw_file_changed(t->p->mm, t->actor, &s.c) != FW_E_EOF ||
-		    !file_look(fd, f))
+		enum fw_status status;
+
+		s.size = f->size;
+		status = fw_file_changed(t->p->mm, t->actor, &s.c);
+		source_unmap(&s);
+		if (status != FW_E_EOF || !file_look(fd, f))
 			break;
 		cut(t, f);
 	}
-	if (s.opened >= 0)
-		HC1(__NR_close, s.opened);
 }
 
 static bool is_watched(struct kthread *t, long fd, struct file *ret)

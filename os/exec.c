@@ -9,6 +9,7 @@
 #include <linux/elf.h>
 
 #include "arch/host/kernel/trap.h"
+#include "os/aside.h"
 #include "os/busy.h"
 #include "os/image.h"
 #include "os/signal.h"
@@ -31,6 +32,7 @@
 /* The vectors of an exec under way, in memory of our own. */
 struct exec {
 	struct kthread *t;
+	long dirfd, flags;	/* where `path` begins, as of execveat */
 	long fd;		/* the program */
 	char *text;		/* strings, one after the other */
 	uint64_t used;
@@ -40,7 +42,6 @@ struct exec {
 	char path[4096];	/* the file, as opened */
 	char name[4096 + 32];	/* AT_EXECFN; what a script is called */
 	bool hidden;		/* by this name nobody finds it after exec */
-	char interp[HEAD_BYTES];
 };
 
 static long add_text(struct exec *e, const char *s)
@@ -96,20 +97,22 @@ static void never_empty(struct exec *e)
 
 /* ---- which file --------------------------------------------------------- */
 
-static long check_file(long dirfd, const char *path, long flags, long fd)
+static long check_file(const struct exec *e)
 {
+	long flags = e->flags, r;
 	struct stat st;
-	long r = HC2(__NR_fstat, fd, &st);
+
+	r = HC2(__NR_fstat, e->fd, &st);
 
 	if (r)
 		return r;
 	if ((st.st_mode & 0170000) != 0100000)
 		return -EACCES;
-	if (flags & HOST_AT_EMPTY_PATH && !*path)
+	if (flags & HOST_AT_EMPTY_PATH && !*e->path)
 		return st.st_mode & 0111 ? 0 : -EACCES;
-	r = HC4(439 /* faccessat2 */, dirfd, path, 1 /* X_OK */,
+	r = HC4(439 /* faccessat2 */, e->dirfd, e->path, 1 /* X_OK */,
 		HOST_AT_EACCESS | (flags & 0x100));
-	return r == -ENOSYS ? HC3(__NR_faccessat, dirfd, path, 1) : r;
+	return r == -ENOSYS ? HC3(__NR_faccessat, e->dirfd, e->path, 1) : r;
 }
 
 /* As the host's exec does under no_new_privs, a program that would gain
@@ -151,18 +154,20 @@ static long open_again(long fd)
 	return HC4(__NR_openat, HOST_AT_FDCWD, link, HOST_O_CLOEXEC, 0);
 }
 
-static long open_program(struct exec *e, long dirfd, long flags)
+static long open_program(struct exec *e)
 {
 	long r;
 
-	if (!*e->path && flags & HOST_AT_EMPTY_PATH)
-		e->fd = open_again(dirfd);
+	if (!*e->path && e->flags & HOST_AT_EMPTY_PATH)
+		e->fd = open_again(e->dirfd);
 	else
-		e->fd = HC4(__NR_openat, dirfd, e->path,
-			    HOST_O_CLOEXEC | (flags & 0x100 ? 0400000 : 0), 0);
+		e->fd = HC4(__NR_openat, e->dirfd, e->path,
+			    HOST_O_CLOEXEC |
+				    (e->flags & 0x100 ? 0400000 : 0),
+			    0);
 	if (e->fd < 0)
 		return e->fd;
-	r = check_file(dirfd, e->path, flags, e->fd);
+	r = check_file(e);
 	if (!r)
 		r = busy_for_running(e->fd, *e->path != 0);
 	if (r)
@@ -230,11 +235,11 @@ static long apply_script(struct exec *e, const char *name, char *interp,
 }
 
 /* Opens the file to load, following #! lines. */
-static long find_program(struct exec *e, long dirfd, long flags)
+static long find_program(struct exec *e)
 {
 	for (unsigned depth = 0; depth <= MAX_SCRIPTS; depth++) {
 		char head[HEAD_BYTES + 1], *interp, *arg;
-		long len, r = open_program(e, dirfd, flags);
+		long len, r = open_program(e);
 
 		if (r)
 			return r;
@@ -250,8 +255,8 @@ static long find_program(struct exec *e, long dirfd, long flags)
 						 interp, arg);
 			if (r)
 				return r;
-			dirfd = HOST_AT_FDCWD;
-			flags = 0;
+			e->dirfd = HOST_AT_FDCWD;
+			e->flags = 0;
 			continue;
 		}
 		if (elf_acceptable((const uint8_t *)head, len)) {
@@ -268,6 +273,27 @@ static long find_program(struct exec *e, long dirfd, long flags)
 		return len < 0 ? len : -ENOEXEC;
 	}
 	return -40; /* ELOOP */
+}
+
+static long try_program(void *arg)
+{
+	struct exec *e = arg;
+	long r = find_program(e);
+
+	if (!r)
+		HC1(__NR_close, e->fd);
+	return r;
+}
+
+/* Record locks on scripts, and on what cannot be run, stay. */
+static long find_and_keep(struct exec *e)
+{
+	long r;
+
+	if (!aside_needed(e->t))
+		return find_program(e);
+	r = aside(e->t, try_program, e);
+	return r ? r : open_program(e);
 }
 
 /* ---- the change of images ----------------------------------------------- */
@@ -380,6 +406,7 @@ static long exec_memory(struct kthread *t, struct exec **ret)
 	if (K_IS_ERR(at))
 		return -ENOMEM;
 	e->t = t;
+	e->dirfd = HOST_AT_FDCWD;
 	e->text = (char *)(e + 1);
 	e->pointers = (char **)(void *)(e->text + MAX_STRINGS);
 	e->n_pointers = 2 * (MAX_SCRIPTS + 1); /* room for apply_script */
@@ -389,31 +416,32 @@ static long exec_memory(struct kthread *t, struct exec **ret)
 
 /* What the host calls the program: /dev/fd/N/path for a path that begins at a
  * descriptor. */
-static void name_program(struct exec *e, long dirfd)
+static void name_program(struct exec *e)
 {
 	struct text o = {e->name, 0, sizeof(e->name) - 1, 0};
 
-	if (dirfd != HOST_AT_FDCWD && e->path[0] != '/') {
+	if (e->dirfd != HOST_AT_FDCWD && e->path[0] != '/') {
 		text_put(&o, "/dev/fd/");
-		text_dec(&o, (uint64_t)(uint32_t)dirfd, 0);
+		text_dec(&o, (uint64_t)(uint32_t)e->dirfd, 0);
 		if (*e->path)
 			text_char(&o, '/');
-		e->hidden = HC2(__NR_fcntl, dirfd, HOST_F_GETFD) & 1;
+		e->hidden = HC2(__NR_fcntl, e->dirfd, HOST_F_GETFD) & 1;
 	}
 	text_put(&o, e->path);
 	e->name[o.used] = 0;
 }
 
 /* A name of the program that a guest runs, or of another that is ours. */
-static long substitute(struct exec *e, long dirfd, long flags)
+static long substitute(struct exec *e)
 {
 	char to[4096];
-	long n = flags & 0x100 ? 0
-			       : view_link(e->t, dirfd, e->path, true, to);
+	long n = e->flags & 0x100
+			 ? 0
+			 : view_link(e->t, e->dirfd, e->path, true, to);
 
 	if (n < 0)
 		return n;
-	name_program(e, dirfd);
+	name_program(e);
 	if (n)
 		memcpy(e->path, to, (size_t)n + 1);
 	return 0;
@@ -428,9 +456,11 @@ static long do_exec(struct kthread *t, long dirfd, uint64_t path,
 
 	if (r)
 		return r;
+	e->dirfd = dirfd;
+	e->flags = flags;
 	r = user_string(t, e->path, path, sizeof(e->path));
 	if (r >= 0)
-		r = substitute(e, dirfd, flags);
+		r = substitute(e);
 	if (!r)
 		r = copy_vector(e, argv, &e->argv, &e->argc);
 	if (!r) {
@@ -438,7 +468,7 @@ static long do_exec(struct kthread *t, long dirfd, uint64_t path,
 		r = copy_vector(e, envp, &e->envp, &e->envc);
 	}
 	if (!r)
-		r = find_program(e, dirfd, flags);
+		r = find_and_keep(e);
 	if (!r) {
 		r = change_image(e);
 		HC1(__NR_close, e->fd);
@@ -482,7 +512,7 @@ long os_exec_first(struct kthread *t, const char *path, char *const *argv,
 		r = take_vector(e, envp, &e->envp, &e->envc);
 	}
 	if (!r)
-		r = find_program(e, HOST_AT_FDCWD, 0);
+		r = find_program(e);
 	if (!r && k_strcmp(e->path, path))
 		r = change_image(e);
 	fd = e->fd;

@@ -481,10 +481,11 @@ static void begin_path(struct buffers *b, struct kthread *t, long path)
 	buf_string(b, (uint64_t)path, head, sizeof(head));
 }
 
-/* The file must be open to be read. */
+/* Its descriptor only names the file: to close another one would cost the
+ * guest its record locks. */
 static void path_resized(struct kthread *t, long path)
 {
-	const long args[6] = {path, 02004400 /* CLOEXEC NONBLOCK NOCTTY */};
+	const long args[6] = {path, 012000000 /* PATH CLOEXEC */};
 	struct buffers b;
 	long fd;
 

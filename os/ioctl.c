@@ -13,6 +13,7 @@
 #include <linux/ioctl.h>
 #include <linux/sockios.h>
 
+#include "os/aside.h"
 #include "os/buffers.h"
 #include "os/changes.h"
 #include "os/view.h"
@@ -187,9 +188,11 @@ long sys_fcntl(struct kthread *t, struct ucontext *uc, const long a[6])
 		    (uint64_t)a[2] < first + FW_FD_COUNT)
 			args[2] = first + FW_FD_COUNT;
 		break;
-	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:
+		aside_locks(t);
+		/* fall through */
+	case F_GETLK:
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:

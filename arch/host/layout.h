@@ -271,6 +271,8 @@ struct fw_proc {
 	struct fw_usage past;	/* of threads and images that are gone */
 	struct fw_usage children; /* ... and processes */
 	uint32_t reported;	/* usage_process_ends() was here */
+	uint32_t record_locks;	/* it has asked for some (os/aside.c); also
+				 * before an exec. Atomic. */
 };
 #define FW_STOP_AGAIN (1ull << 32)
 enum fw_proc_state { FW_PROC_NEW, FW_PROC_RUNS, FW_PROC_EXECS, FW_PROC_DEAD };

@@ -318,6 +318,54 @@ static void script(void)
 	_exit(99);
 }
 
+/* ---- record locks ------------------------------------------------------- */
+
+/* A file that can be executed; opened to be read, and locked. */
+static void make_locked(char *name, const char *text)
+{
+	int fd = mkstemp(name);
+
+	must(fd >= 0 && !fchmod(fd, 0755));
+	must(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	must(!close(fd) && (fd = open(name, O_RDONLY)) >= 0);
+	lock_record(fd, F_RDLCK);
+}
+
+static void exec_fails(const char *title, const char *text)
+{
+	char name[] = "script-XXXXXX";
+	char *argv[] = {name, NULL};
+	int error;
+
+	make_locked(name, text);
+	must(execv(name, argv) == -1);
+	error = errno;
+	printf("  %s: %d, locked %d\n", title, error, others_find_lock(name));
+	must(!unlink(name));
+}
+
+/* argv: the program, "locked", the script. */
+static int locked(char **argv)
+{
+	printf("  locked by its image: %d\n", others_find_lock(argv[2]));
+	must(!unlink(argv[2]));
+	return 4;
+}
+
+/* An exec keeps them, and so does one that fails. */
+static void locked_script(void)
+{
+	char name[] = "script-XXXXXX", text[4200];
+	char *argv[] = {name, NULL};
+
+	exec_fails("no interpreter", "#!/no/such/file\n");
+	exec_fails("no program", "\x7f" "ELF");
+	snprintf(text, sizeof(text), "#!%s locked\n", self);
+	make_locked(name, text);
+	execv(name, argv);
+	_exit(99);
+}
+
 static void failures(void)
 {
 	char name[] = "noexec-XXXXXX";
@@ -368,6 +416,8 @@ int main(int argc, char **argv)
 		return after_exec(argc, argv);
 	if (argc > 2 && !strcmp(argv[1], "moved"))
 		return moved(argv);
+	if (argc > 2 && !strcmp(argv[1], "locked"))
+		return locked(argv);
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	must(n > 0);
 	run("from the main thread", from_main);
@@ -380,6 +430,7 @@ int main(int argc, char **argv)
 	run("nameless script", nameless_script);
 	run("script below a descriptor", script_below);
 	run("a file that goes", by_file_that_goes);
+	run("locked script", locked_script);
 	run("failures", failures);
 	for (unsigned i = 0; i < 20; i++) {
 		pid_t pid = fork();

@@ -533,6 +533,35 @@ static void not_executable(void)
 	must(!wait_for(pid) && !rmdir(folder));
 }
 
+/* ---- record locks -------------------------------------------------------- */
+
+/* Who changes a file that is mapped does not lose his locks on it. */
+static void locked(void)
+{
+	const char *name = "files-locked";
+	int fd = open(name, O_RDWR | O_CREAT, 0600);
+	volatile char *map;
+
+	must(fd >= 0 && !ftruncate(fd, 2 * PAGE + 10));
+	must(pwrite(fd, "first", 5, 2 * PAGE) == 5);
+	map = mmap(NULL, 3 * PAGE, R, MAP_PRIVATE, fd, 0);
+	must(map != MAP_FAILED && map[2 * PAGE] == 'f');
+	must(!close(fd) && (fd = open(name, O_WRONLY)) >= 0);
+	lock_record(fd, F_WRLCK);
+	show("locked", others_find_lock(name));
+	must(pwrite(fd, "second", 6, 2 * PAGE) == 6);
+	show("locked, written to", others_find_lock(name));
+	printf("what the map shows: %.6s\n", (char *)map + 2 * PAGE);
+	must(!truncate(name, 2 * PAGE + 3));
+	show("locked, cut", others_find_lock(name));
+	printf("what the map shows: %.6s\n", (char *)map + 2 * PAGE);
+	must(!truncate(name, PAGE));
+	show("locked, cut again", others_find_lock(name));
+	must(!ftruncate(fd, 3 * PAGE) && map[2 * PAGE] == 0);
+	show("locked, longer", others_find_lock(name));
+	must(!munmap((void *)map, 3 * PAGE) && !close(fd) && !unlink(name));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[argc - 1], "wait"))
@@ -543,5 +572,6 @@ int main(int argc, char **argv)
 	sealed();
 	zeros();
 	not_executable();
+	locked();
 	return 0;
 }

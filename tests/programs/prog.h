@@ -9,6 +9,7 @@
 #define FAULTWISE_TESTS_PROG_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -96,6 +97,35 @@ static inline int temp_file(void)
 	must(fd >= 0);
 	must(unlink(name) == 0);
 	return fd;
+}
+
+/* True when another process has a record lock on the file. */
+static inline bool is_locked(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	must(fd >= 0 && !fcntl(fd, F_GETLK, &lock));
+	close(fd);
+	return lock.l_type != F_UNLCK;
+}
+
+/* The same, asked by a process that has none. */
+static inline int others_find_lock(const char *path)
+{
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (!pid)
+		_exit(is_locked(path));
+	return wait_for(pid);
+}
+
+static inline void lock_record(int fd, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+
+	must(!fcntl(fd, F_SETLK, &lock));
 }
 
 #endif
