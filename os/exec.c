@@ -7,6 +7,7 @@
  */
 #include <asm/stat.h>
 #include <linux/elf.h>
+#include <linux/stat.h>
 
 #include "arch/host/kernel/trap.h"
 #include "os/aside.h"
@@ -17,17 +18,22 @@
 
 #define HOST_AT_FDCWD (-100)
 #define HOST_AT_EMPTY_PATH 0x1000
+#define HOST_AT_NOFOLLOW 0x100
 #define HOST_AT_EACCESS 0x200
+#define HOST_AT_EXECVE_CHECK 0x10000 /* since Linux 6.14 */
+#define HOST_O_NOFOLLOW 0400000
 #define HOST_O_CLOEXEC 02000000
 #define HOST_O_PATH 010000000
 #define HOST_F_GETFD 1
 #define HOST_F_GETFL 3
 #define HOST_F_DUPFD_CLOEXEC 1030
 #define CLONE_FILES 0x400
-#define MAX_SCRIPTS 4
-#define HEAD_BYTES 256
-#define MAX_STRINGS (6ull << 20)
-#define MAX_POINTERS (4ull << 20) /* bytes */
+#define MAX_SCRIPTS 5
+#define HEAD_BYTES 256 /* of a file are looked at */
+/* Bytes of strings, and of pointers, and of both together: a little more than
+ * there may be under any limit of the stack. The host counts exactly. */
+#define MAX_STRINGS ((6ull << 20) + 4096)
+#define MAX_POINTERS MAX_STRINGS
 
 /* The vectors of an exec under way, in memory of our own. */
 struct exec {
@@ -55,6 +61,12 @@ static long add_text(struct exec *e, const char *s)
 	return 0;
 }
 
+/* Whether n strings more, and their pointers, may follow those of before. */
+static bool too_many(const struct exec *e, uint64_t n)
+{
+	return e->used + (e->n_pointers + n) * sizeof(char *) > MAX_STRINGS;
+}
+
 /* Copies a NULL-terminated vector of strings out of the guest. */
 static long copy_vector(struct exec *e, uint64_t from, char ***ret,
 			uint64_t *ret_n)
@@ -72,7 +84,7 @@ static long copy_vector(struct exec *e, uint64_t from, char ***ret,
 			break;
 		len = user_string(e->t, e->text + e->used, p,
 				  MAX_STRINGS - e->used);
-		if (len == -ENAMETOOLONG || n + 8 > MAX_POINTERS / 16)
+		if (len == -ENAMETOOLONG || too_many(e, n + 8))
 			return -E2BIG;
 		if (len < 0)
 			return len;
@@ -111,7 +123,7 @@ static long check_file(const struct exec *e)
 	if (flags & HOST_AT_EMPTY_PATH && !*e->path)
 		return st.st_mode & 0111 ? 0 : -EACCES;
 	r = HC4(439 /* faccessat2 */, e->dirfd, e->path, 1 /* X_OK */,
-		HOST_AT_EACCESS | (flags & 0x100));
+		HOST_AT_EACCESS | (flags & HOST_AT_NOFOLLOW));
 	return r == -ENOSYS ? HC3(__NR_faccessat, e->dirfd, e->path, 1) : r;
 }
 
@@ -154,17 +166,30 @@ static long open_again(long fd)
 	return HC4(__NR_openat, HOST_AT_FDCWD, link, HOST_O_CLOEXEC, 0);
 }
 
+/* To open a device or a FIFO would tell others, and may take for ever. */
+static bool is_special(const struct exec *e)
+{
+	struct stat st;
+	long r = HC4(__NR_newfstatat, e->dirfd, e->path, &st,
+		     e->flags & (HOST_AT_NOFOLLOW | HOST_AT_EMPTY_PATH));
+
+	return !r && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode) ||
+		      S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
 static long open_program(struct exec *e)
 {
 	long r;
 
+	if (is_special(e))
+		return -EACCES;
 	if (!*e->path && e->flags & HOST_AT_EMPTY_PATH)
 		e->fd = open_again(e->dirfd);
-	else
+	else if (e->flags & HOST_AT_NOFOLLOW)
 		e->fd = HC4(__NR_openat, e->dirfd, e->path,
-			    HOST_O_CLOEXEC |
-				    (e->flags & 0x100 ? 0400000 : 0),
-			    0);
+			    HOST_O_CLOEXEC | HOST_O_NOFOLLOW, 0);
+	else
+		e->fd = HC4(__NR_openat, e->dirfd, e->path, HOST_O_CLOEXEC, 0);
 	if (e->fd < 0)
 		return e->fd;
 	r = check_file(e);
@@ -175,32 +200,57 @@ static long open_program(struct exec *e)
 	return r;
 }
 
-/* Splits "#! interpreter [argument]"; the argument may be NULL. */
-static long parse_script(char *head, long len, char **interp, char **arg)
+static bool is_blank(char c)
 {
-	char *p = head + 2, *end = head + len, *stop;
+	return c == ' ' || c == '\t';
+}
 
-	for (stop = p; stop < end && *stop != '\n'; stop++)
-		;
-	if (stop == end && len == HEAD_BYTES)
-		return -ENOEXEC;
-	while (stop > p && (stop[-1] == ' ' || stop[-1] == '\t'))
-		stop--;
-	*stop = 0;
-	while (*p == ' ' || *p == '\t')
+static char *skip_blanks(char *p, const char *end)
+{
+	while (p < end && is_blank(*p))
 		p++;
-	if (!*p)
+	return p;
+}
+
+/* Behind a name: at a blank or a NUL, or at `end`. */
+static char *skip_name(char *p, const char *end)
+{
+	while (p < end && *p && !is_blank(*p))
+		p++;
+	return p;
+}
+
+/* Where the first line ends; a line that is longer than the head ends where
+ * that does, as long as the interpreter's name is whole. NULL: it is not. */
+static char *line_end(char *head)
+{
+	char *last = head + HEAD_BYTES - 1, *p;
+
+	for (p = head; p <= last && *p; p++)
+		if (*p == '\n')
+			return p;
+	p = skip_name(skip_blanks(head + 2, last + 1), last + 1);
+	return p > last ? NULL : last;
+}
+
+/* Splits "#! interpreter [argument]"; the argument may be NULL. `head` has
+ * HEAD_BYTES, zeros behind those of a shorter file. */
+static long parse_script(char *head, char **interp, char **arg)
+{
+	char *p = head + 2, *stop = line_end(head);
+
+	if (!stop)
+		return -ENOEXEC;
+	while (is_blank(stop[-1]))
+		stop--;
+	p = skip_blanks(p, stop);
+	if (p >= stop)
 		return -ENOEXEC;
 	*interp = p;
-	while (*p && *p != ' ' && *p != '\t')
-		p++;
-	*arg = NULL;
-	if (!*p)
-		return 0;
-	*p++ = 0;
-	while (*p == ' ' || *p == '\t')
-		p++;
-	*arg = *p ? p : NULL;
+	p = skip_name(p, stop);
+	*arg = p < stop && *p ? skip_blanks(p, stop) : NULL;
+	*stop = 0;
+	*p = 0;
 	return 0;
 }
 
@@ -238,7 +288,7 @@ static long apply_script(struct exec *e, const char *name, char *interp,
 static long find_program(struct exec *e)
 {
 	for (unsigned depth = 0; depth <= MAX_SCRIPTS; depth++) {
-		char head[HEAD_BYTES + 1], *interp, *arg;
+		char head[HEAD_BYTES] = {0}, *interp, *arg;
 		long len, r = open_program(e);
 
 		if (r)
@@ -246,8 +296,7 @@ static long find_program(struct exec *e)
 		len = HC4(__NR_pread64, e->fd, head, HEAD_BYTES, 0);
 		if (len >= 2 && head[0] == '#' && head[1] == '!') {
 			HC1(__NR_close, e->fd);
-			head[len] = 0;
-			r = parse_script(head, len, &interp, &arg);
+			r = parse_script(head, &interp, &arg);
 			if (!r && !depth && e->hidden)
 				r = -ENOENT;
 			if (!r)
@@ -372,13 +421,11 @@ static long replace_image(struct exec *e)
 
 	leave_note(e);
 	busy_note(t->p->proc, e->fd);
-	limit_files_lift(t);
 	r = put_program(e, exe, &old);
 	if (r >= 0)
 		r = HC5(__NR_execveat, run_fd(t->p->run, FW_FD_KERNEL), "",
 			e->argv, e->envp, HOST_AT_EMPTY_PATH);
 	put_back(t, exe, old);
-	limit_files_settle(t);
 	t->p->proc->state = FW_PROC_RUNS;
 	t->p->proc->old_space = NULL;
 	image->exe_dev = dev;
@@ -435,7 +482,7 @@ static void name_program(struct exec *e)
 static long substitute(struct exec *e)
 {
 	char to[4096];
-	long n = e->flags & 0x100
+	long n = e->flags & HOST_AT_NOFOLLOW
 			 ? 0
 			 : view_link(e->t, e->dirfd, e->path, true, to);
 
@@ -445,6 +492,30 @@ static long substitute(struct exec *e)
 	if (n)
 		memcpy(e->path, to, (size_t)n + 1);
 	return 0;
+}
+
+/* The numbers that a guest may have can all be taken: ours come on top. */
+static long replace(struct exec *e)
+{
+	long r;
+
+	limit_files_lift(e->t);
+	r = find_and_keep(e);
+	if (!r) {
+		r = change_image(e);
+		HC1(__NR_close, e->fd);
+	}
+	limit_files_settle(e->t);
+	return r;
+}
+
+/* The host looks at the file, not at what a script names, and runs nothing;
+ * one that does not know the flag says so. */
+static long check_only(struct exec *e)
+{
+	static char *const none[] = {"", NULL};
+
+	return HC5(__NR_execveat, e->dirfd, e->path, none, none + 1, e->flags);
 }
 
 static long do_exec(struct kthread *t, long dirfd, uint64_t path,
@@ -468,11 +539,7 @@ static long do_exec(struct kthread *t, long dirfd, uint64_t path,
 		r = copy_vector(e, envp, &e->envp, &e->envc);
 	}
 	if (!r)
-		r = find_and_keep(e);
-	if (!r) {
-		r = change_image(e);
-		HC1(__NR_close, e->fd);
-	}
+		r = flags & HOST_AT_EXECVE_CHECK ? check_only(e) : replace(e);
 	window_close((uint64_t)e, total);
 	return r;
 }
@@ -486,7 +553,7 @@ static long take_vector(struct exec *e, char *const *from, char ***ret,
 	*ret = e->pointers + e->n_pointers;
 	for (; from[n]; n++) {
 		(*ret)[n] = e->text + e->used;
-		if (n + 8 > MAX_POINTERS / 16 || add_text(e, from[n]))
+		if (too_many(e, n + 8) || add_text(e, from[n]))
 			return -E2BIG;
 	}
 	(*ret)[n] = NULL;
@@ -511,10 +578,12 @@ long os_exec_first(struct kthread *t, const char *path, char *const *argv,
 		never_empty(e);
 		r = take_vector(e, envp, &e->envp, &e->envc);
 	}
+	limit_files_lift(t);
 	if (!r)
 		r = find_program(e);
 	if (!r && k_strcmp(e->path, path))
 		r = change_image(e);
+	limit_files_settle(t);
 	fd = e->fd;
 	window_close((uint64_t)e, total);
 	return r ? r : fd;
@@ -529,7 +598,14 @@ long sys_execve(struct kthread *t, struct ucontext *uc, const long a[6])
 
 long sys_execveat(struct kthread *t, struct ucontext *uc, const long a[6])
 {
+	const uint32_t known = HOST_AT_NOFOLLOW | HOST_AT_EMPTY_PATH |
+			       HOST_AT_EXECVE_CHECK;
+
 	(void)uc;
+	if ((uint32_t)a[4] & ~known)
+		return -EINVAL;
+	if (k_fd_reserved(t, (int)a[0]))
+		return -EBADF;
 	return do_exec(t, (int)a[0], (uint64_t)a[1], (uint64_t)a[2],
-		       (uint64_t)a[3], a[4]);
+		       (uint64_t)a[3], (uint32_t)a[4]);
 }

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -318,6 +319,153 @@ static void script(void)
 	_exit(99);
 }
 
+/* ---- what is a script, and what is no program --------------------------- */
+
+/* A child executes it: its status, or the error. */
+static void try(const char *title, const char *name)
+{
+	char *argv[] = {"script", "one", NULL};
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (!pid) {
+		alarm(20);
+		execv(name, argv);
+		printf("  %s: error %d\n", title, errno);
+		_exit(90);
+	}
+	printf("  %s: %d\n", title, wait_for(pid));
+}
+
+static void put_script(const char *name, const char *text)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+
+	must(fd >= 0);
+	must(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	must(!close(fd));
+}
+
+static void try_text(const char *title, const char *text)
+{
+	put_script("execs-script", text);
+	try(title, "./execs-script");
+	must(!unlink("execs-script"));
+}
+
+/* The host looks at the first 256 bytes. */
+static void long_lines(void)
+{
+	char text[600];
+
+	snprintf(text, sizeof(text), "#!/bin/sh -u%-300s\nexit 5\n", "");
+	try_text("blanks", text);
+	memset(text, 'a', 400);
+	memcpy(text, "#!/bin/echo ", 12);
+	strcpy(text + 400, "\n");
+	try_text("a long argument", text);
+	memcpy(text, "#!/bin/echo-", 12);
+	try_text("a long name", text);
+	memset(text + 2, ' ', 300);
+	try_text("no name", text);
+	try_text("nothing more", "#!\nexit 1\n");
+	try_text("no new line", "#!/bin/echo two ");
+	try_text("blanks around", "#! \t/bin/echo   two  words \t\n");
+}
+
+static void nested(void)
+{
+	char name[32] = "/bin/true", text[64], title[32];
+
+	for (int i = 1; i <= 6; i++) {
+		snprintf(text, sizeof(text), "#!%s\n", name);
+		snprintf(name, sizeof(name), "./execs-script-%d", i);
+		put_script(name, text);
+		snprintf(title, sizeof(title), "scripts, %d deep", i);
+		try(title, name);
+	}
+	for (int i = 1; i <= 6; i++) {
+		snprintf(name, sizeof(name), "./execs-script-%d", i);
+		must(!unlink(name));
+	}
+}
+
+static void special(void)
+{
+	static char *argv[] = {"other", NULL};
+	int fd;
+
+	must(!mkfifo("execs-fifo", 0755));
+	try("a FIFO", "./execs-fifo");
+	fd = open("execs-fifo", O_PATH);
+	must(fd >= 0);
+	must(syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH));
+	printf("  a FIFO's descriptor: %d\n", errno);
+	must(!close(fd) && !unlink("execs-fifo"));
+	try("a device", "/dev/null");
+	try("a terminal", "/dev/tty");
+	must(syscall(SYS_execveat, AT_FDCWD, self, argv, environ, 0x4000));
+	printf("  unknown flags: %d\n", errno);
+	errno = 0;
+	must(syscall(SYS_execveat, AT_FDCWD, "/", argv, environ,
+		     0x10000 /* AT_EXECVE_CHECK */));
+	printf("  a check of a folder: %d\n", errno);
+	errno = 0;
+	fd = (int)syscall(SYS_execveat, AT_FDCWD, self, argv, environ,
+			  0x10000);
+	printf("  a check of a program: %d %d\n", fd, errno);
+}
+
+static void scripts_and_others(void)
+{
+	long_lines();
+	nested();
+	special();
+	_exit(3);
+}
+
+/* ---- at the limits ------------------------------------------------------ */
+
+static void no_descriptor_left(void)
+{
+	struct rlimit limit;
+
+	must(!getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = 60;
+	must(!setrlimit(RLIMIT_NOFILE, &limit));
+	while (open("/", O_RDONLY | O_CLOEXEC) >= 0)
+		;
+	must(errno == EMFILE);
+	must(execl("/no/such/file", "x", NULL) == -1);
+	printf("  no such file: %d\n", errno);
+	must(open("/", O_RDONLY) == -1);
+	printf("  no descriptor left: %d\n", errno);
+	exec_self();
+}
+
+/* As many as a stack without limit allows, and some more. */
+static void most_arguments(void)
+{
+	static const unsigned ns[] = {800000, 300000};
+	char **argv = calloc(ns[0] + 4, sizeof(*argv)), pid[16];
+	struct rlimit limit;
+
+	must(argv && !getrlimit(RLIMIT_STACK, &limit));
+	limit.rlim_cur = limit.rlim_max;
+	must(!setrlimit(RLIMIT_STACK, &limit));
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	argv[0] = self;
+	argv[1] = "after";
+	argv[2] = pid;
+	for (unsigned i = 0; i < 2; i++) {
+		for (unsigned n = 0; n < ns[0]; n++)
+			argv[3 + n] = n < ns[i] ? "b" : NULL;
+		execv(self, argv);
+		printf("  %u arguments: %d\n", ns[i], errno);
+	}
+	_exit(99);
+}
+
 /* ---- record locks ------------------------------------------------------- */
 
 /* A file that can be executed; opened to be read, and locked. */
@@ -432,6 +580,9 @@ int main(int argc, char **argv)
 	run("a file that goes", by_file_that_goes);
 	run("locked script", locked_script);
 	run("failures", failures);
+	run("scripts and others", scripts_and_others);
+	run("no descriptor left", no_descriptor_left);
+	run("most arguments", most_arguments);
 	for (unsigned i = 0; i < 20; i++) {
 		pid_t pid = fork();
 
