@@ -16,6 +16,9 @@
 #include "cli/cli.h"
 #include "cli/group.h"
 
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20 /* since Linux 6.3 */
+#endif
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u
 #endif
@@ -266,7 +269,8 @@ int make_kernel_fd(struct front *f)
 	status = find_boot(&at);
 	if (status)
 		return status;
-	f->kernel_fd = memfd_create("faultwise", MFD_CLOEXEC | MFD_EXEC);
+	f->kernel_fd = memfd_create("faultwise", MFD_CLOEXEC | MFD_EXEC |
+							 MFD_ALLOW_SEALING);
 	if (f->kernel_fd < 0 && errno == EINVAL)
 		f->kernel_fd = memfd_create("faultwise", MFD_CLOEXEC);
 	if (f->kernel_fd < 0 || fchmod(f->kernel_fd, 0755) ||
@@ -276,6 +280,9 @@ int make_kernel_fd(struct front *f)
 			    "cannot put the kernel image into memory: %s. See "
 			    "sysctl vm.memfd_noexec and the memory limits.",
 			    strerror(errno));
+	/* The guests share it, and none may spoil it. Where the host has no
+	 * such seal, who knows its number still can. */
+	fcntl(f->kernel_fd, F_ADD_SEALS, F_SEAL_EXEC);
 	return 0;
 }
 

@@ -61,6 +61,7 @@
 #define CALL(nr, id, cls, ...)                                                 \
 	[nr] = {.name = #id, .class = (cls), .arg = {__VA_ARGS__}},
 #define PASS(nr, id) [nr] = {.name = #id, .class = OS_PASS},
+#define FD(nr, id) [nr] = {.name = #id, .class = OS_FD},
 #define BUF(nr, id, ...) CALL(nr, id, OS_BUF, __VA_ARGS__)
 #define ONCE(nr, id, ...) CALL(nr, id, OS_ONCE, __VA_ARGS__)
 #define NOW(nr, id, ...) CALL(nr, id, OS_NOW, __VA_ARGS__)

@@ -15,6 +15,7 @@
 enum os_class {
 	OS_NONE, /* no such call */
 	OS_PASS,
+	OS_FD,
 	OS_BUF,
 	OS_ONCE,
 	OS_NOW,

@@ -112,6 +112,30 @@ static void emit_passing(struct program *p)
 	}
 }
 
+static bool is_fd_call(unsigned nr)
+{
+	return nr == __NR_close || os_calls[nr].class == OS_FD;
+}
+
+/* The calls that have the same guard for their first argument: from each of
+ * them it is entered, by others jumped over. */
+static void emit_fd_calls(struct program *p, uint32_t first)
+{
+	unsigned n = 0;
+
+	for (unsigned nr = 0; nr < OS_CALLS; nr++)
+		n += is_fd_call(nr);
+	for (unsigned nr = 0; nr < OS_CALLS; nr++)
+		if (is_fd_call(nr))
+			emit(p, BPF_JMP | BPF_JEQ | BPF_K, nr, n--, 0);
+	emit(p, BPF_JMP | BPF_JA, 5, 0, 0);
+	emit_load(p, AT_ARG(0));
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, first + FW_FD_COUNT, 1, 0);
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, first, 1, 0);
+	emit_return(p, SECCOMP_RET_ALLOW);
+	emit_load(p, AT_NR);
+}
+
 /* Calls nr whose argument i is no reserved descriptor, as far as the
  * instructions [from here, end) are not entered for another number. */
 static void emit_fd_guard(struct program *p, unsigned nr, unsigned arg,
@@ -163,8 +187,7 @@ static void build(struct program *p, uint32_t first_fd)
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, FW_KERNEL_BASE >> 32, 0, 1);
 	emit_return(p, SECCOMP_RET_ALLOW);
 	emit_load(p, AT_NR);
-	emit_fd_guard(p, __NR_close, 0, first_fd);
-	emit_fd_guard(p, __NR_dup, 0, first_fd);
+	emit_fd_calls(p, first_fd);
 	emit_fd_guard(p, __NR_dup2, 1, first_fd);
 	emit_fd_guard(p, __NR_dup3, 1, first_fd);
 	emit_fcntl(p, first_fd);

@@ -133,6 +133,8 @@ static long call_native(struct kthread *t, const struct os_call *call, long nr,
  * look at all numbers to find those that are. */
 static bool is_hidden(struct kthread *t, uint64_t nr, long fd)
 {
+	if (os_calls[nr].class == OS_FD)
+		return k_fd_reserved(t, (int)fd);
 	switch (nr) {
 	case __NR_read:
 	case __NR_write:
@@ -142,12 +144,23 @@ static bool is_hidden(struct kthread *t, uint64_t nr, long fd)
 	case __NR_pwrite64:
 	case __NR_readv:
 	case __NR_writev:
-	case __NR_dup:
 	case __NR_fcntl:
 	case __NR_getdents64:
 	case __NR_fstatfs:
 	case __NR_newfstatat:
 	case 332: /* statx */
+	case __NR_getsockopt:
+	case __NR_setsockopt:
+	case __NR_getsockname:
+	case __NR_getpeername:
+	case __NR_fgetxattr:
+	case __NR_fsetxattr:
+	case __NR_flistxattr:
+	case __NR_fremovexattr:
+	case __NR_fchownat:
+	case __NR_fchmodat:
+	case 452: /* fchmodat2 */
+	case __NR_utimensat:
 		return k_fd_reserved(t, (int)fd);
 	default:
 		return false;
@@ -167,6 +180,7 @@ static long dispatch(struct kthread *t, struct ucontext *uc, uint64_t nr)
 	case OS_OWN:
 		return call->fn(t, uc, a);
 	case OS_PASS:
+	case OS_FD:
 	case OS_BUF:
 	case OS_ONCE:
 	case OS_NOW:

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/msg.h>
 #include <sys/prctl.h>
@@ -378,6 +379,27 @@ static void process(void)
 	show(syscall(9999));
 }
 
+static bool is_bad(long result)
+{
+	return result == -1 && errno == EBADF;
+}
+
+/* What is not open, no call finds. */
+static void not_open(int fd)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	must(is_bad(dup(fd)) && is_bad(lseek(fd, 0, SEEK_CUR)));
+	must(is_bad(fchmod(fd, 0600)) && is_bad(fchown(fd, 0, 0)));
+	must(is_bad(fchownat(fd, "", 0, 0, AT_EMPTY_PATH)));
+	must(is_bad(fsync(fd)) && is_bad(fdatasync(fd)) && is_bad(syncfs(fd)));
+	must(is_bad(flock(fd, LOCK_UN)) && is_bad(fchdir(fd)));
+	must(is_bad(getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len)));
+	must(is_bad(ftruncate(fd, 0)) && is_bad(fallocate(fd, 0, 0, 1)));
+	must(posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL) == EBADF);
+}
+
 /* Each descriptor that can be had can be used, and closed. */
 static void all_descriptors(void)
 {
@@ -401,9 +423,11 @@ static void all_descriptors(void)
 		if (fcntl(fd, F_GETFD) >= 0)
 			continue; /* inherited */
 		must(fstat(fd, &st) && errno == EBADF);
-		must(dup(fd) < 0 && errno == EBADF);
+		not_open(fd);
 	}
 	printf("none is left\n");
+	fflush(stdout);
+	show(system("exit 3"));
 	free(got);
 }
 

@@ -17,6 +17,7 @@
 		return t || uc || a;                                           \
 	}
 #define PASS(nr, id)
+#define FD(nr, id)
 #define BUF(nr, id, ...)
 #define ONCE(nr, id, ...)
 #define NOW(nr, id, ...)
@@ -24,6 +25,7 @@
 #include "os/syscalls.def"
 #undef OWN
 #undef PASS
+#undef FD
 #undef BUF
 #undef ONCE
 #undef NOW
@@ -138,6 +140,11 @@ TEST(reserved_descriptors, "")
 		bool ours = fd >= FIRST_FD && fd < after;
 
 		is_u64(allows(__NR_close, USER_RIP, fd, 0, 0), !ours, "close");
+		is_u64(allows(__NR_dup, USER_RIP, fd, 0, 0), !ours, "dup");
+		is_u64(allows(__NR_fchmod, USER_RIP, fd, 0, 0), !ours,
+		       "fchmod");
+		is_u64(allows(__NR_syncfs, USER_RIP, fd, 0, 0), !ours,
+		       "syncfs");
 		is_u64(allows(__NR_dup2, USER_RIP, 1, fd, 0), !ours, "dup2");
 		is_u64(allows(__NR_dup3, USER_RIP, 1, fd, 0), !ours, "dup3");
 		is_u64(allows(__NR_fcntl, USER_RIP, fd, 1, 0), !ours,
