@@ -20,6 +20,7 @@
 
 #define WORD_BYTES 4
 #define TIMESPEC_BYTES 16
+#define DEAD_TRIES 100 /* of 2 ms */
 
 enum futex_uses {
 	USES_TIMEOUT = 1,
@@ -88,18 +89,14 @@ static long take_timeout(struct kthread *t, long args[6])
 	return 0;
 }
 
-long sys_futex(struct kthread *t, struct ucontext *uc, const long a[6])
+static long futex_call(struct kthread *t, const long a[6], unsigned uses)
 {
 	int op = (int)a[1];
-	unsigned uses = futex_uses(op & FUTEX_CMD_MASK);
 	uint64_t first = (uint64_t)a[0], second = (uint64_t)a[4];
 	long args[6];
 	enum buf_mode mode = BUF_AGAIN;
 	struct buffers b;
 
-	(void)uc;
-	if (uses & NO_SUCH_OP)
-		return -ENOSYS;
 	memcpy(args, a, sizeof(args));
 	buf_init(&b, t);
 	if ((uses & USES_TIMEOUT) && take_timeout(t, args))
@@ -117,6 +114,26 @@ long sys_futex(struct kthread *t, struct ucontext *uc, const long a[6])
 		buf_add(&b, second, WORD_BYTES,
 			uses & WRITES_SECOND ? FW_ACC_WRITE : FW_ACC_READ);
 	return buf_call(&b, __NR_futex, args, mode);
+}
+
+/* Of a lock whose owner is not there any more, his agent has perhaps still to
+ * say that he is dead (os_process_died). */
+long sys_futex(struct kthread *t, struct ucontext *uc, const long a[6])
+{
+	const int64_t pause[2] = {0, 2000000};
+	unsigned uses = futex_uses((int)a[1] & FUTEX_CMD_MASK);
+	long r;
+
+	(void)uc;
+	if (uses & NO_SUCH_OP)
+		return -ENOSYS;
+	for (unsigned tries = 0; tries < DEAD_TRIES; tries++) {
+		r = futex_call(t, a, uses);
+		if (r != -ESRCH || !(uses & WRITES_FIRST) || t->pending)
+			break;
+		HC2(__NR_nanosleep, pause, 0);
+	}
+	return r;
 }
 
 long os_futex_wake(struct kthread *t, uint64_t uaddr, int n)

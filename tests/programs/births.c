@@ -176,7 +176,7 @@ static void owner_dies(const char *what, int how, bool later)
 		wait_for(pid);
 }
 
-static void robust(void)
+static void robust(int protocol)
 {
 	pthread_mutexattr_t attr;
 
@@ -184,6 +184,7 @@ static void robust(void)
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
 	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_setprotocol(&attr, protocol);
 	must(!pthread_mutex_init(&shared->mutex, &attr));
 	owner_dies("killed", SIGKILL, true);
 	owner_dies("killed while we wait", SIGKILL, false);
@@ -199,6 +200,7 @@ int main(int argc, char **argv)
 	setbuf(stdout, NULL);
 	arguments();
 	locks_of_the_dead();
-	robust();
+	robust(PTHREAD_PRIO_NONE);
+	robust(PTHREAD_PRIO_INHERIT);
 	return 0;
 }
