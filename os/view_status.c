@@ -6,6 +6,7 @@
  */
 #include <linux/resource.h>
 
+#include "os/regions.h"
 #include "os/view.h"
 
 #define HOST_BYTES 8192
@@ -24,7 +25,7 @@ static void add_sizes(struct view_sizes *z, const struct fw_vad *vad)
 {
 	uint64_t n = vad->end - view_start(vad);
 	bool shared = view_is_shared(vad);
-	bool stack = vad->flags & FW_VADF_STACK;
+	bool stack = vad_grows(vad);
 
 	z->size += n;
 	if (stack)
