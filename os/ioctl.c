@@ -190,12 +190,12 @@ long sys_fcntl(struct kthread *t, struct ucontext *uc, const long a[6])
 		break;
 	case F_SETLK:
 	case F_SETLKW:
-		aside_locks(t);
-		/* fall through */
 	case F_GETLK:
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
+		if ((int)a[1] == F_SETLK || (int)a[1] == F_SETLKW)
+			aside_locks(t);
 		buf_add(&b, (uint64_t)a[2], sizeof(struct flock), FW_ACC_WRITE);
 		break;
 	case F_SETOWN_EX:

@@ -356,15 +356,14 @@ static void try_text(const char *title, const char *text)
 /* The host looks at the first 256 bytes. */
 static void long_lines(void)
 {
-	char text[600];
+	char text[600], a[401] = "";
 
 	snprintf(text, sizeof(text), "#!/bin/sh -u%-300s\nexit 5\n", "");
 	try_text("blanks", text);
-	memset(text, 'a', 400);
-	memcpy(text, "#!/bin/echo ", 12);
-	strcpy(text + 400, "\n");
+	memset(a, 'a', 400);
+	snprintf(text, sizeof(text), "#!/bin/echo %s\n", a);
 	try_text("a long argument", text);
-	memcpy(text, "#!/bin/echo-", 12);
+	snprintf(text, sizeof(text), "#!/bin/echo-%s\n", a);
 	try_text("a long name", text);
 	memset(text + 2, ' ', 300);
 	try_text("no name", text);
