@@ -199,9 +199,11 @@ static struct fw_section *section_open(struct fw_mm *mm,
 	return section_make(mm, key, pages);
 }
 
-enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
-				 const struct fw_section_key *key,
-				 uint64_t pages, struct fw_section **ret)
+/* *held, when there is one, becomes it in the same step. */
+static enum fw_status section_create(struct fw_mm *mm, struct fw_actor *actor,
+				     const struct fw_section_key *key,
+				     uint64_t pages, struct fw_section **held,
+				     struct fw_section **ret)
 {
 	struct fw_section *s;
 
@@ -209,6 +211,8 @@ enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
 		return FW_E_INVAL;
 	mm_lock(mm, actor);
 	s = section_open(mm, key, pages);
+	if (held)
+		FW_SET(mm, *held, s);
 	mm_unlock(mm);
 	if (!s)
 		return FW_E_NOMEM;
@@ -216,24 +220,20 @@ enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
 	return FW_OK;
 }
 
+enum fw_status fw_section_create(struct fw_mm *mm, struct fw_actor *actor,
+				 const struct fw_section_key *key,
+				 uint64_t pages, struct fw_section **ret)
+{
+	return section_create(mm, actor, key, pages, NULL, ret);
+}
+
 enum fw_status fw_section_create_held(struct fw_mm *mm,
 				      struct fw_actor *actor,
 				      const struct fw_section_key *key,
 				      uint64_t pages, struct fw_section **ret)
 {
-	struct fw_section *s;
-
 	FW_ASSERT(!actor->own_section);
-	if (pages >= (uint64_t)1 << 44)
-		return FW_E_INVAL;
-	mm_lock(mm, actor);
-	s = section_open(mm, key, pages);
-	FW_SET(mm, actor->own_section, s);
-	mm_unlock(mm);
-	if (!s)
-		return FW_E_NOMEM;
-	*ret = s;
-	return FW_OK;
+	return section_create(mm, actor, key, pages, &actor->own_section, ret);
 }
 
 void section_get(struct fw_mm *mm, struct fw_section *s)

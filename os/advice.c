@@ -234,16 +234,16 @@ static void resident(struct kthread *t, const struct fw_vad *v, uint64_t at,
 {
 	uint64_t window = vad_window(v) + (at - vad_start(v));
 	uint8_t host[RESIDENT_MOST];
-	bool known = (v->kind == FW_VAD_HOST ||
-		      v->kind == FW_VAD_PRIVATE_VIEW) &&
-		     !HC3(__NR_mincore, window, n << FW_PAGE_SHIFT, host);
 
+	if (v->kind == FW_VAD_HOST &&
+	    !HC3(__NR_mincore, window, n << FW_PAGE_SHIFT, t->scratch))
+		return;
 	fw_resident(t->p->mm, t->actor, t->p->space, at, n, t->scratch);
-	for (uint64_t i = 0; known && i < n; i++)
-		if (v->kind == FW_VAD_HOST)
-			t->scratch[i] = host[i];
-		else
-			t->scratch[i] |= host[i];
+	if (v->kind != FW_VAD_PRIVATE_VIEW ||
+	    HC3(__NR_mincore, window, n << FW_PAGE_SHIFT, host))
+		return;
+	for (uint64_t i = 0; i < n; i++)
+		t->scratch[i] |= host[i];
 }
 
 static long vdso_mincore(struct kthread *t, const long a[6])

@@ -337,9 +337,12 @@ void agent_await(struct kthread *t)
 {
 	struct fw_space_port *sp = fw_space_port(t->p->space);
 
-	while (!__atomic_load_n(&sp->apart, __ATOMIC_SEQ_CST) &&
-	       thread_lives(sp->agent_pid))
+	while (!__atomic_load_n(&sp->apart, __ATOMIC_SEQ_CST)) {
 		fwp_wait(&sp->apart, 0, 0);
+		if (!__atomic_load_n(&sp->apart, __ATOMIC_SEQ_CST) &&
+		    !thread_lives(sp->agent_pid))
+			break;
+	}
 }
 
 void agent_leave(struct kthread *t, struct fw_space *space)
